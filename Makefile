@@ -1,0 +1,53 @@
+# `make demo` and `make test` do all the set-up on a machine with Python 3.11 or newer.
+PYTHON ?= python3.11
+VENV   ?= .venv
+RUN    := $(VENV)/bin
+EXTRAS ?= dev
+# Where CPU builds of torch are published. On a GPU machine: see README, "On a GPU".
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH := torch==2.13.0
+FBGEMM_GPU := fbgemm-gpu==1.8.0
+
+export OMP_WAIT_POLICY ?= PASSIVE
+export OPENBLAS_NUM_THREADS ?= 1
+export MLFLOW_DISABLE_TELEMETRY ?= true
+
+.PHONY: demo test lint bench docs clean gpu
+
+demo: $(VENV)/.installed
+	$(RUN)/recsys-unlearn demo
+
+test: $(VENV)/.installed
+	$(RUN)/pytest
+
+lint: $(VENV)/.installed
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy recsys_unlearn
+
+# Figures of the README and the docs on the data set of the demo; --dataset DIR for others.
+bench: $(VENV)/.installed
+	$(RUN)/python pipelines/benchmark_metrics.py
+	$(RUN)/python pipelines/benchmark_forgetting.py
+
+docs: $(VENV)/.installed
+	$(RUN)/pytest tests/test_docs.py
+
+clean:
+	rm -rf $(VENV) demo-workspace
+
+# torch comes first and by itself: on Linux a plain "torch" brings gigabytes of CUDA packages, and once
+# the CPU build is there nothing after it asks for another.
+$(VENV)/.installed: pyproject.toml vendor/fbgemm_shim/pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/pip install -q '$(TORCH)+cpu' 2>/dev/null || \
+		$(RUN)/pip install -q --index-url $(TORCH_CPU_INDEX) '$(TORCH)+cpu'
+	$(RUN)/pip install -q -e '.[$(EXTRAS)]'
+	touch $@
+
+# The CUDA builds, into a fresh environment; the second line replaces the CPU stand-in for fbgemm-gpu.
+gpu: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/pip install -q '$(TORCH)' -e '.[$(EXTRAS)]'
+	$(RUN)/pip install -q '$(FBGEMM_GPU)'
+	touch $(VENV)/.installed

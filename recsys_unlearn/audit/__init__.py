@@ -1,0 +1,1 @@
+"""Has the recommender forgotten? Measured against users it was never shown."""

@@ -1,0 +1,53 @@
+"""``recsys-unlearn audit``: measure what a version still knows of whom it should not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from recsys_unlearn.cli.command import command
+from recsys_unlearn.cli.output import facts, show, text
+from recsys_unlearn.cli.progress import progress_bars
+
+EXAMPLES = """
+recsys-unlearn audit
+recsys-unlearn audit --version 2 --json
+"""
+
+
+@command(EXAMPLES)
+@click.option("--version", type=click.IntRange(1), metavar="N", help="Which version; the champion.")
+def audit_command(workspace: Path, as_json: bool, version: int | None) -> None:
+    """Measure what a version knows of its users beyond what it knows of strangers."""
+    from recsys_unlearn.workflows.audit import audit
+    from recsys_unlearn.workspace import Workspace
+
+    with progress_bars(as_json) as progress:
+        outcome = audit(Workspace(workspace), version, progress).as_dict()
+    show(outcome, as_json, lambda: _parts(outcome))
+
+
+def _parts(outcome: dict[str, Any]) -> Iterator[Any]:
+    yield f"Audit of version {outcome['version']}"
+    yield facts({name: value for name, value in outcome.items() if name != "version"})
+
+
+def audit_figures(audit: dict[str, Any]) -> dict[str, str]:
+    """Name what an audit found; empty where nothing could be measured."""
+    if not audit:
+        return {}
+    found = {"membership AUC": f"{_estimate(audit, 'auc')} (0.5: like strangers)"}
+    if audit.get("auc_before") is not None:
+        found["membership AUC before"] = text(audit["auc_before"])
+    found["recall gap"] = f"{_estimate(audit, 'recall_gap')} (0: like strangers)"
+    if audit.get("percentiles"):
+        found["place among strangers"] = ", ".join(f"{place:.2f}" for place in audit["percentiles"])
+    return found | {
+        "verdict": f"{audit['verdict']} ({audit['users']} against {audit['strangers']} strangers)"
+    }
+
+
+def _estimate(audit: dict[str, Any], name: str) -> str:
+    low, high = map(text, audit[f"{name}_interval"])
+    return f"{text(audit[name])} [{low}, {high}]"

@@ -1,0 +1,51 @@
+"""``recsys-unlearn demo``: the whole story, on people who do not exist."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from recsys_unlearn.cli.command import command
+from recsys_unlearn.cli.compare import comparison_parts
+from recsys_unlearn.cli.forget import outcome_parts
+from recsys_unlearn.cli.output import note, seconds, show
+from recsys_unlearn.cli.progress import progress_bars
+
+EXAMPLES = """
+recsys-unlearn demo
+recsys-unlearn demo --workspace /tmp/demo --json
+"""
+
+
+@command(EXAMPLES, workspace="demo-workspace")
+def demo_command(workspace: Path, as_json: bool) -> None:
+    """Show it all on synthetic users: train, recommend, forget, audit, compare.
+
+    Works in a directory of its own and starts anew there each time. A directory that it did not make
+    is left alone.
+    """
+    note("A demo on synthetic users: ingest, train, recommend, forget, audit, compare...")
+    from recsys_unlearn.workflows.demo import demo
+
+    with progress_bars(as_json) as progress:
+        outcome = demo(workspace, progress=progress).as_dict()
+    show(outcome, as_json, lambda: _parts(outcome))
+
+
+def _parts(outcome: Mapping[str, Any]) -> Iterator[Any]:
+    data, trained, shown = outcome["ingest"], outcome["train"], outcome["recommended"]
+    yield (
+        f"1. Ingested {data['interactions']:,} interactions of {data['users']:,} users and "
+        f"{data['items']:,} items; {data['stranger_users']} strangers are kept from all training."
+    )
+    yield (
+        f"2. Trained version {trained['version']} in {seconds(trained['seconds']['total'])}: "
+        f"Recall@20 {trained['metrics']['recall@20']:.3f}."
+    )
+    yield f"3. Recommended to {shown['user']}: {', '.join(map(str, shown['items']))}."
+    yield "4. " + next(iter(parts := outcome_parts(outcome["forget"])))
+    yield from parts
+    refused = outcome["refused"]
+    yield f"5. Recommending to them now: {refused['message']} (exit code {refused['exit_code']})."
+    yield from comparison_parts(outcome["versions"])
+    yield f"All of it took {seconds(outcome['seconds'])}. In the MLflow UI:"
+    yield f"  recsys-unlearn ui --workspace {outcome['workspace']}"

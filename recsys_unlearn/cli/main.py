@@ -1,0 +1,130 @@
+"""The entry point: which commands there are, and how whatever goes wrong becomes a line and an exit code."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from recsys_unlearn import __version__
+from recsys_unlearn.cli.audit import audit_command
+from recsys_unlearn.cli.compare import compare_command
+from recsys_unlearn.cli.demo import demo_command
+from recsys_unlearn.cli.environment import prepare
+from recsys_unlearn.cli.forget import forget_command
+from recsys_unlearn.cli.ingest import ingest_command
+from recsys_unlearn.cli.output import write_json
+from recsys_unlearn.cli.recommend import recommend_command
+from recsys_unlearn.cli.status import status_command
+from recsys_unlearn.cli.train import train_command
+from recsys_unlearn.cli.ui import ui_command
+from recsys_unlearn.errors import RecsysUnlearnError
+
+INTERRUPTED, BROKEN_PIPE = 130, 141  # as a shell reports SIGINT and SIGPIPE
+DEBUG = "RECSYS_UNLEARN_DEBUG"
+
+GROUP_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+EPILOG = """\
+\b
+Exit codes:
+  0 done · 1 failed, nothing changed · 2 usage · 3 unknown user
+  4 partial, run the command again · 5 verification failed · 6 locked by another process
+\b
+Example:
+  recsys-unlearn demo
+"""
+
+
+class ReaderLeft(Exception):
+    """Whoever read standard output has closed it, as `| head` does."""
+
+
+class Commands(click.Group):
+    """A group that lists its commands in the order of a first session, and ends in :func:`report`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which they were added."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a broken pipe goes on under another name, as click would make it exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise ReaderLeft from None
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> None:
+        """Run, and end the process with the command's exit code."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        extra["standalone_mode"] = False
+        sys.exit(report(lambda: super(Commands, self).main(arguments, *rest, **extra), "--json" in arguments))
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings=GROUP_SETTINGS)
+@click.version_option(__version__, prog_name="recsys-unlearn", message="%(prog)s %(version)s")
+def main() -> None:
+    """Train a recommender, forget a user on request, and measure that they are gone."""
+    prepare()
+
+
+for _command in (
+    demo_command,
+    ingest_command,
+    train_command,
+    recommend_command,
+    forget_command,
+    audit_command,
+    compare_command,
+    status_command,
+    ui_command,
+):
+    main.add_command(_command)
+
+
+def report(run: Callable[[], Any], as_json: bool) -> int:
+    """Call ``run``; print what goes wrong as one line on standard error, or as JSON; return the exit code."""
+    try:
+        code = run()
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except RecsysUnlearnError as error:
+        return _failed(type(error).__name__, str(error), error.exit_code, as_json)
+    except click.Abort:  # click's name for Ctrl-C
+        return _failed("Interrupted", "interrupted", INTERRUPTED, as_json)
+    except click.ClickException as error:
+        return _failed("UsageError", _with_remedy(error), 2, as_json)
+    except (BrokenPipeError, ReaderLeft):
+        return _reader_left()
+    except Exception as error:
+        return _failed(type(error).__name__, _unexpected(error), 1, as_json)
+
+
+def _failed(kind: str, message: str, code: int, as_json: bool) -> int:
+    if os.environ.get(DEBUG):
+        traceback.print_exc()
+    click.echo(f"error: {message}", err=True)
+    if as_json:
+        write_json({"error": {"type": kind, "message": message, "exit_code": code}})
+    return code
+
+
+def _with_remedy(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "recsys-unlearn"
+    return f"{error.format_message()} See '{path} --help'."
+
+
+def _unexpected(error: Exception) -> str:
+    """Say what and where. Its own text is left out: another library's message may quote a user's id."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}, line {frame.lineno}"
+    return f"unexpected {type(error).__name__} in {place}; set {DEBUG}=1 to see the traceback"
+
+
+def _reader_left() -> int:
+    # Else Python, flushing at exit, would complain about the same pipe.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE

@@ -1,0 +1,140 @@
+"""The type that every other room works on: interactions as rows of two fixed id spaces.
+
+``UserId``/``ItemId`` are the caller's own ids; ``UserRow``/``ItemRow`` number the rows of the
+embedding tables. Only the store's vault can turn one into the other.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from typing import NewType
+
+import numpy as np
+
+UserId = str | int
+ItemId = str | int
+UserRow = NewType("UserRow", int)
+ItemRow = NewType("ItemRow", int)
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """User-item pairs, sorted by (user, item), without duplicates.
+
+    Parameters
+    ----------
+    users, items
+        int32 (n,): user row and item row of each interaction.
+    n_users, n_items
+        Size of the id spaces. They do not shrink when a user is removed: row numbers stay put.
+    weights
+        float32 (n,) or None: strength of each interaction, such as a rating.
+    times
+        int64 (n,) or None: seconds since the epoch.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    n_users: int
+    n_items: int
+    weights: np.ndarray | None = None
+    times: np.ndarray | None = None
+
+    @classmethod
+    def from_pairs(
+        cls,
+        users: Iterable[int],
+        items: Iterable[int],
+        n_users: int | None = None,
+        n_items: int | None = None,
+    ) -> "Interactions":
+        """Build from row numbers in any order; duplicates are dropped."""
+        pairs = np.unique(np.stack([np.asarray(users, np.int32), np.asarray(items, np.int32)], 1), axis=0)
+        u, i = pairs.reshape(-1, 2).T
+        sizes = [int(x.max(initial=-1)) + 1 if n is None else n for x, n in ((u, n_users), (i, n_items))]
+        return cls(np.ascontiguousarray(u), np.ascontiguousarray(i), *sizes)
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """int64 (n_users + 1,): user row r's interactions are ``items[offsets[r]:offsets[r + 1]]``."""
+        counts = np.bincount(self.users, minlength=self.n_users)
+        return np.concatenate([[0], np.cumsum(counts)])
+
+    @cached_property
+    def user_counts(self) -> np.ndarray:
+        """int64 (n_users,): number of interactions of each user row."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def item_counts(self) -> np.ndarray:
+        """int64 (n_items,): number of interactions of each item row."""
+        return np.bincount(self.items, minlength=self.n_items)
+
+    @cached_property
+    def active_users(self) -> np.ndarray:
+        """int64: user rows with at least one interaction, ascending."""
+        return np.flatnonzero(self.user_counts)
+
+    def items_of(self, user: int) -> np.ndarray:
+        """int32: item rows of one user row, ascending; empty for a row that is not in use."""
+        return self.items[self.offsets[user] : self.offsets[user + 1]]
+
+    def where(self, keep: np.ndarray) -> "Interactions":
+        """Subset by a boolean mask or by positions in ascending order; the id spaces stay as they are."""
+        parts = {
+            name: None if (column := getattr(self, name)) is None else column[keep]
+            for name in ("users", "items", "weights", "times")
+        }
+        return replace(self, **parts)
+
+    def of_users(self, rows: Iterable[int]) -> "Interactions":
+        """Return the interactions of the given user rows."""
+        return self.where(self._is_in(rows)[self.users])
+
+    def without_users(self, rows: Iterable[int]) -> "Interactions":
+        """Everything but the interactions of the given user rows."""
+        return self.where(~self._is_in(rows)[self.users])
+
+    def without(self, other: "Interactions") -> "Interactions":
+        """Everything but the pairs that are in ``other``."""
+        return self.where(~np.isin(self.pair_codes, other.pair_codes))
+
+    def union(self, other: "Interactions") -> "Interactions":
+        """Pairs of both, without weights and times."""
+        codes = np.union1d(self.pair_codes, other.pair_codes)
+        users, items = (part.astype(np.int32) for part in np.divmod(codes, self.n_items))
+        return Interactions(users, items, self.n_users, self.n_items)
+
+    @cached_property
+    def pair_codes(self) -> np.ndarray:
+        """int64 (n,): ``user * n_items + item``, ascending; identifies a pair."""
+        return self.users.astype(np.int64) * self.n_items + self.items
+
+    def _is_in(self, rows: Iterable[int]) -> np.ndarray:
+        mask = np.zeros(self.n_users, bool)
+        mask[np.fromiter(rows, np.int64)] = True
+        return mask
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The disjoint parts of a data set, over the same id spaces.
+
+    The last two belong to the strangers, users whom no training ever sees and who occur in none of the
+    other parts: ``strangers`` is what training would have seen of them, ``strangers_held_out`` what
+    validation and test would have.
+    """
+
+    train: Interactions
+    validation: Interactions
+    test: Interactions
+    strangers: Interactions
+    strangers_held_out: Interactions
+
+    def everything(self) -> Interactions:
+        """All pairs of all parts."""
+        parts = (self.validation, self.test, self.strangers, self.strangers_held_out)
+        return reduce(Interactions.union, parts, self.train)

@@ -1,0 +1,1 @@
+"""What training leaves behind so that forgetting is one cheap step."""

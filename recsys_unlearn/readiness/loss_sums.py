@@ -1,0 +1,126 @@
+"""Sums over users of the training loss's first and second derivatives in the item table.
+
+What some users contribute can be added and subtracted: the sums over everybody are readiness, the sums
+over the forget set are what a deletion takes out.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from recsys_unlearn.interactions.contract import Interactions
+from recsys_unlearn.progress import Progress
+from recsys_unlearn.recommenders.contract import Recommender
+from recsys_unlearn.recommenders.softmax import Geometry, Positives, geometry_of, terms
+
+USERS_PER_BATCH = 512
+
+
+@dataclass(frozen=True)
+class LossSums:
+    """Derivatives of the loss of some users, no sampling (FORGETTING, section 3).
+
+    Parameters
+    ----------
+    gradient
+        float32 (n_items, d): g_i = -Σ (1 - p_ui) x_u + Σ_u q_ui x_u + 2 λ n_i v_i; on the sphere, its
+        part in the tangent plane of v_i.
+    positive
+        float64 (n_items,): P_i = Σ_{(u,i) positive} p_ui (1 - p_ui).
+    pressure
+        float64 (n_items,): Q_i = Σ_u q_ui.
+    radial
+        float64 (n_items,): r_i, what bends the loss in every direction alike: 2 λ n_i for free lengths;
+        on the sphere -v_i · ∂L/∂v_i, the second term of the Riemannian Hessian (Absil, Mahony &
+        Sepulchre 2008, eq. 5.15).
+    moment
+        float64 (d, d): Σ_u w_u x_u x_uᵀ with w_u = Σ_i (1 - p_ui).
+    weight, pairs
+        float64 (1,): Σ_u w_u, and the number of interactions.
+    """
+
+    gradient: Tensor
+    positive: Tensor
+    pressure: Tensor
+    radial: Tensor
+    moment: Tensor
+    weight: Tensor
+    pairs: Tensor
+
+    def plus(self, other: Self, times: float = 1.0) -> Self:
+        """Sum of both, ``other`` weighted."""
+        return type(self)(
+            **{name: value + times * getattr(other, name) for name, value in vars(self).items()}
+        )
+
+
+def loss_sums(
+    recommender: Recommender, interactions: Interactions, progress: Progress | None = None
+) -> tuple[LossSums, Tensor]:
+    """Sums over every user of ``interactions``, and log Z_u.
+
+    Returns
+    -------
+    LossSums
+    torch.Tensor
+        float32 (n_users,): log Z_u of every user row; minus infinity where there are no interactions.
+    """
+    users = interactions.active_users
+    log_partition = torch.full((len(recommender.user_table),), -torch.inf)
+    total = _batch_sums(recommender, interactions, users[:0])[0]
+    for start in range(0, len(users), USERS_PER_BATCH):
+        batch = users[start : start + USERS_PER_BATCH]
+        part, log_partition[torch.from_numpy(batch)] = _batch_sums(recommender, interactions, batch)
+        total = total.plus(part)
+        if progress:
+            progress("measuring curvature", min(start + USERS_PER_BATCH, len(users)), len(users))
+    return total, log_partition
+
+
+def _batch_sums(
+    recommender: Recommender, interactions: Interactions, users: np.ndarray
+) -> tuple[LossSums, Tensor]:
+    geometry = geometry_of(recommender)
+    items, user = torch.from_numpy(recommender.item_table), torch.from_numpy(recommender.user_table[users])
+    positives, scores = Positives.of(interactions, users), user @ items.T
+    now = terms(scores, scores[positives.owner, positives.item], positives.owner, geometry.negatives)
+    pressure = torch.softmax(scores, 1).mul_(now.excess[:, None])
+    gradient = pressure.T @ user
+    gradient.index_add_(0, positives.item, user[positives.owner] * (now.probability - 1)[:, None])
+    gradient, radial = _with_length_terms(gradient, items, positives, geometry)
+    spread = (now.probability * (1 - now.probability)).double()
+    sums = LossSums(
+        gradient=gradient,
+        positive=torch.zeros(len(items)).double().index_add_(0, positives.item, spread),
+        pressure=pressure.sum(0).double(),
+        radial=radial,
+        moment=((user * now.excess[:, None]).T @ user).double(),
+        weight=now.excess.sum(dtype=torch.float64)[None],
+        pairs=torch.tensor([len(positives.item)]).double(),
+    )
+    return sums, now.log_partition
+
+
+def _with_length_terms(
+    gradient: Tensor, items: Tensor, positives: Positives, geometry: Geometry
+) -> tuple[Tensor, Tensor]:
+    """Gradient and r_i, given the gradient of the scores' part."""
+    if geometry.spherical:
+        return tangent(gradient, items), -(gradient * items).sum(1).double()
+    counts = torch.bincount(positives.item, minlength=len(items)).double()
+    radial = 2 * geometry.regularization * counts
+    return gradient + radial.float()[:, None] * items, radial
+
+
+def tangent(vectors: Tensor, points: Tensor) -> Tensor:
+    """Part of each row of ``vectors`` orthogonal to the same row of ``points``, which has length one."""
+    return vectors - (vectors * points).sum(1, keepdim=True) * points
+
+
+def retract(item_table: Tensor, geometry: Geometry) -> Tensor:
+    """Bring moved item rows back to where the loss lives: the sphere, or anywhere."""
+    return normalize(item_table, dim=1) if geometry.spherical else item_table

@@ -1,0 +1,1 @@
+"""Embedding recommenders: one contract, one file each."""

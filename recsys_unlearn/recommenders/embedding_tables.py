@@ -1,0 +1,186 @@
+"""The user and the item table as one TorchRec module, on a dense or a fused optimiser path.
+
+The only file that imports torchrec, which costs two seconds: nothing that serves, forgets or audits
+needs it. The module is an ``EmbeddingBagCollection`` fed with keyed jagged tensors, so that
+``DistributedModelParallel`` can shard it over the processes of ``torchrun`` as it stands. Id look-ups
+are bags of length one: on a CPU they are four times as fast as ``EmbeddingCollection``.
+"""
+
+import logging
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, distributed, nn
+
+logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)  # one line of noise on import
+
+from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor  # noqa: E402
+from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder  # noqa: E402
+from torchrec.distributed.model_parallel import DistributedModelParallel  # noqa: E402
+from torchrec.distributed.planner import EmbeddingShardingPlanner, Topology  # noqa: E402
+from torchrec.optim import RowWiseAdagrad  # noqa: E402
+from torchrec.optim.apply_optimizer_in_backward import apply_optimizer_in_backward  # noqa: E402
+
+USERS, ITEMS = "user", "item"
+ADAGRAD_EPS = 1e-8  # fbgemm's own default; torch's is 1e-10, and the difference shows in the weights
+
+
+class EmbeddingTables(nn.Module):
+    """Tables of user and item vectors, (n_users, d) and (n_items, d).
+
+    Parameters
+    ----------
+    user_table, item_table
+        float32 initial values.
+    device
+        Where the tables live; ``meta`` for a module that is going to be sharded.
+    """
+
+    def __init__(self, n_users: int, n_items: int, dim: int, device: torch.device | None = None) -> None:
+        super().__init__()
+        self.collection = EmbeddingBagCollection(
+            tables=[
+                EmbeddingBagConfig(name=name, embedding_dim=dim, num_embeddings=rows, feature_names=[name])
+                for name, rows in ((USERS, n_users), (ITEMS, n_items))
+            ],
+            device=device,
+        )
+
+    def forward(self, batch: KeyedJaggedTensor) -> tuple[Tensor, Tensor]:
+        """Vectors of the batch: (stride, d) for users and for items; zeros where a bag is empty."""
+        pooled = self.collection(batch)
+        return pooled[USERS], pooled[ITEMS]
+
+
+class TrainingTables(ABC):
+    """Tables and the optimiser that changes them; the trainer knows no more than this."""
+
+    module: nn.Module
+
+    def look_up(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors (B, d) and (B + N, d) of B user rows and B + N item rows: positives, then negatives.
+
+        Both features of a keyed jagged tensor have one stride, so the last N user bags are empty.
+        """
+        lengths = torch.ones(2, len(items), dtype=torch.int32)
+        lengths[0, len(users) :] = 0
+        values = torch.cat([users, items])
+        user, item = self.module(KeyedJaggedTensor([USERS, ITEMS], values, lengths=lengths.flatten()))
+        return user[: len(users)], item
+
+    @abstractmethod
+    def step(self, loss: Tensor) -> None:
+        """Descend ``loss`` by one step."""
+
+    @abstractmethod
+    def tables(self) -> tuple[Tensor, Tensor]:
+        """Copies of the user and the item table."""
+
+
+class DenseTables(TrainingTables):
+    """Unsharded tables under Adam; every step touches every row."""
+
+    def __init__(self, initial: dict[str, Tensor], learning_rate: float) -> None:
+        self.module = EmbeddingTables(*_shape(initial))
+        _copy_into(self.module, initial)
+        self._optimizer = torch.optim.Adam(self.module.parameters(), lr=learning_rate, fused=True)
+
+    def step(self, loss: Tensor) -> None:
+        """Descend ``loss`` by one step of Adam over both tables."""
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimizer.step()
+
+    def tables(self) -> tuple[Tensor, Tensor]:
+        """Copies of the user and the item table."""
+        bags = self.module.collection.embedding_bags
+        return bags[USERS].weight.detach().clone(), bags[ITEMS].weight.detach().clone()
+
+
+class FusedTables(TrainingTables):
+    """Tables under row-wise Adagrad applied inside the backward pass; a step touches the batch's rows.
+
+    Built as ``DistributedModelParallel`` on the current process group, which may span one process
+    or many. Gradients are averaged over the processes.
+    """
+
+    def __init__(self, initial: dict[str, Tensor], learning_rate: float) -> None:
+        bare = EmbeddingTables(*_shape(initial), device=torch.device("meta"))
+        rule = {"lr": learning_rate, "eps": ADAGRAD_EPS}
+        apply_optimizer_in_backward(RowWiseAdagrad, bare.collection.parameters(), rule)
+        processes = distributed.get_world_size()
+        topology = Topology(world_size=processes, compute_device="cpu", local_world_size=processes)
+        sharder = EmbeddingBagCollectionSharder()
+        plan = EmbeddingShardingPlanner(topology=topology).collective_plan(
+            bare, [sharder], distributed.group.WORLD
+        )
+        self.module = DistributedModelParallel(
+            bare, device=torch.device("cpu"), plan=plan, sharders=[sharder]
+        )
+        for name, part, shard in self._shards():
+            shard.copy_(initial[name][part])
+
+    def step(self, loss: Tensor) -> None:
+        """Descend ``loss`` by one step of row-wise Adagrad over the batch's rows."""
+        loss.backward()  # fbgemm updates the touched rows on the way
+
+    def tables(self) -> tuple[Tensor, Tensor]:
+        """Copies of the user and the item table, gathered from every process."""
+        whole = {name: torch.zeros(*self._weight(name).size()) for name in (USERS, ITEMS)}
+        for name, part, shard in self._shards():
+            whole[name][part] = shard
+        if distributed.get_world_size() > 1:
+            for table in whole.values():
+                distributed.all_reduce(table)
+        return whole[USERS], whole[ITEMS]
+
+    def _weight(self, name: str) -> "distributed._shard.sharded_tensor.ShardedTensor":
+        return self.module.state_dict()[f"collection.embedding_bags.{name}.weight"]
+
+    def _shards(self) -> Iterator[tuple[str, tuple[slice, slice], Tensor]]:
+        """Each local shard: its table's name, its rows and columns there, and the live tensor."""
+        for name in (USERS, ITEMS):
+            for shard in self._weight(name).local_shards():
+                (row, column), (rows, columns) = shard.metadata.shard_offsets, shard.metadata.shard_sizes
+                yield name, (slice(row, row + rows), slice(column, column + columns)), shard.tensor.detach()
+
+
+@contextmanager
+def training_tables(
+    initial: dict[str, Tensor], optimizer: str, learning_rate: float
+) -> Iterator[TrainingTables]:
+    """Tables that start at ``initial`` (keys ``user`` and ``item``) under the named optimiser."""
+    if optimizer == "adam":
+        yield DenseTables(initial, learning_rate)
+        return
+    with process_group():
+        yield FusedTables(initial, learning_rate)
+
+
+@contextmanager
+def process_group() -> Iterator[None]:
+    """Join torchrun's processes, or form a group of one; a group that exists is used and kept."""
+    if distributed.is_initialized():
+        yield
+        return
+    if "RANK" in os.environ:
+        distributed.init_process_group("gloo")
+    else:
+        distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def _shape(initial: dict[str, Tensor]) -> tuple[int, int, int]:
+    return len(initial[USERS]), len(initial[ITEMS]), initial[USERS].shape[1]
+
+
+def _copy_into(module: EmbeddingTables, initial: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, bag in module.collection.embedding_bags.items():
+            bag.weight.copy_(initial[name])

@@ -1,0 +1,189 @@
+"""Matrix factorisation: a score is the inner product of a user vector and an item vector."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Self, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from recsys_unlearn import losses
+from recsys_unlearn.errors import ConfigError, NothingLeft
+from recsys_unlearn.interactions.contract import Interactions
+from recsys_unlearn.progress import Progress
+from recsys_unlearn.randomness import keyed_normal
+from recsys_unlearn.recommenders.batches import Batches, Negatives, Sampling
+from recsys_unlearn.recommenders.contract import Recommender
+from recsys_unlearn.recommenders.early_stopping import EarlyStopping
+
+if TYPE_CHECKING:
+    from recsys_unlearn.recommenders.embedding_tables import TrainingTables
+
+Similarity = Literal["cosine", "dot"]
+Loss = Literal["sampled_softmax", "popularity_softmax", "full_softmax", "bpr"]
+Optimizer = Literal["adam", "rowwise_adagrad"]
+NEGATIVES: dict[Loss, Sampling] = {
+    "sampled_softmax": "uniform",
+    "popularity_softmax": "popularity",
+    "full_softmax": "everything",
+    "bpr": "uniform",
+}
+
+INITIAL_SCALE = 0.1  # standard deviation of a fresh embedding's elements
+
+
+@dataclass(frozen=True)
+class FactorizationOptions:
+    """Hyper-parameters of :class:`Factorization`.
+
+    Parameters
+    ----------
+    dim
+        Length d of an embedding vector.
+    similarity
+        ``cosine``: both vectors are normalised and the cosine is divided by ``temperature``.
+        ``dot``: the plain inner product.
+    loss
+        ``sampled_softmax``, ``bpr`` (both with ``negatives`` uniform items that a batch shares),
+        ``popularity_softmax`` (negatives drawn by popularity, log-expected correction), ``full_softmax``.
+    regularization
+        λ of λ(‖u‖² + ‖v‖²) per positive; for ``dot`` only, a cosine does not see lengths.
+    optimizer
+        ``adam`` on dense tables, or ``rowwise_adagrad`` fused into the backward pass.
+    epochs, patience
+        At most ``epochs``; with validation data, stop after ``patience`` evaluations without a better
+        Recall@20 and keep the best tables.
+    steps_per_epoch
+        Number of batches, so that a retrain with fewer interactions keeps every batch where it was;
+        by default as many as ``batch_size`` asks for.
+    """
+
+    dim: int = 64
+    similarity: Similarity = "cosine"
+    temperature: float = 0.15
+    loss: Loss = "sampled_softmax"
+    negatives: int = 512
+    regularization: float = 0.03
+    optimizer: Optimizer = "adam"
+    learning_rate: float = 0.01
+    batch_size: int = 8192
+    epochs: int = 24
+    patience: int = 3
+    evaluate_every: int = 2
+    steps_per_epoch: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values that no training can use, all of them at once."""
+        positive = ("dim", "temperature", "negatives", "learning_rate", "batch_size", "epochs")
+        positive += ("patience", "evaluate_every")
+        wrong = [f"{name} must be above 0" for name in positive if getattr(self, name) <= 0]
+        for name, kind in (("similarity", Similarity), ("loss", Loss), ("optimizer", Optimizer)):
+            if getattr(self, name) not in get_args(kind):
+                wrong.append(f"{name} must be one of {', '.join(get_args(kind))}")
+        if self.regularization < 0:
+            wrong.append("regularization must not be negative")
+        if wrong:
+            raise ConfigError("factorization: " + "; ".join(wrong))
+
+
+class Factorization(Recommender):
+    """User and item embeddings trained by one of the losses of :mod:`recsys_unlearn.losses`.
+
+    The tables it serves hold scores as training saw them: for ``cosine`` the user rows are divided by
+    the temperature and the item rows have length one, so that inner products are logits.
+
+    Optimiser state is dropped when ``fit`` ends: a version holds two tables, and nothing else that a
+    user has touched.
+    """
+
+    name = "factorization"
+    options_type = FactorizationOptions
+    options: FactorizationOptions
+
+    def fit(
+        self,
+        interactions: Interactions,
+        validation: Interactions | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Train from scratch; two fits on the same interactions give the same bytes.
+
+        Raises
+        ------
+        NothingLeft
+            If there is nothing to train on.
+        """
+        if not len(interactions):
+            raise NothingLeft("no training interactions: check the split and the filters of `ingest`")
+        from recsys_unlearn.recommenders.embedding_tables import training_tables  # torchrec: two seconds
+
+        options = self.options
+        steps = options.steps_per_epoch or -(-len(interactions) // options.batch_size)
+        judge = (
+            EarlyStopping(interactions, validation, options.patience, options.seed) if validation else None
+        )
+        with training_tables(self._initial(interactions), options.optimizer, options.learning_rate) as tables:
+            for epoch in range(1, options.epochs + 1):
+                self._train_epoch(tables, interactions, epoch, steps)
+                if progress:
+                    progress("training", epoch, options.epochs)
+                due = judge and epoch % options.evaluate_every == 0
+                if due and judge.is_over(epoch, self._served(*tables.tables(), interactions)):
+                    break
+            last = self._served(*tables.tables(), interactions)
+        best = judge.best if judge and judge.best else last
+        self.user_table, self.item_table = best.user_table, best.item_table
+        epochs = judge.best_epoch if judge and judge.best else epoch
+        self.retrain_options = replace(options, epochs=epochs, steps_per_epoch=steps)
+        return self
+
+    def _initial(self, interactions: Interactions) -> dict[str, Tensor]:
+        sizes = {"user": interactions.n_users, "item": interactions.n_items}
+        return {
+            name: torch.from_numpy(
+                INITIAL_SCALE * keyed_normal(self.options.seed, name, rows, self.options.dim)
+            )
+            for name, rows in sizes.items()
+        }
+
+    def _train_epoch(
+        self, tables: "TrainingTables", interactions: Interactions, epoch: int, steps: int
+    ) -> None:
+        options = self.options
+        batches = Batches(interactions, steps, options.seed)
+        negatives = Negatives(
+            NEGATIVES[options.loss], options.negatives, interactions.item_counts, options.seed
+        )
+        for step, (users, items) in enumerate(batches.epoch(epoch)):
+            if len(users):
+                rows, log_expected = negatives.draw(epoch, step)
+                user, item = tables.look_up(users, torch.cat([items, rows]))
+                tables.step(self._loss(user, item, items, log_expected))
+
+    def _loss(self, user: Tensor, item: Tensor, target: Tensor, log_expected: Tensor | None) -> Tensor:
+        """Sum over the batch, divided by the nominal batch size so that no user weighs on another."""
+        options, count = self.options, len(user)
+        lengths = user.square().sum() + item[:count].square().sum()
+        if options.similarity == "cosine":
+            user, item = (
+                functional.normalize(user, dim=1) / options.temperature,
+                functional.normalize(item, dim=1),
+            )
+        positive, negative = (user * item[:count]).sum(1), user @ item[count:].T
+        if options.loss == "bpr":
+            total = losses.bpr(positive, negative).sum()
+        elif options.loss == "full_softmax":
+            total = losses.full_softmax(negative, target).sum()
+        else:
+            total = losses.sampled_softmax(positive, negative, log_expected).sum()
+        if options.similarity == "dot":
+            total = total + options.regularization * lengths
+        return total / options.batch_size
+
+    def _served(self, user: Tensor, item: Tensor, interactions: Interactions) -> Self:
+        if self.options.similarity == "cosine":
+            user = functional.normalize(user, dim=1) / self.options.temperature
+            item = functional.normalize(item, dim=1)
+        user[torch.from_numpy(interactions.user_counts == 0)] = 0  # strangers have no row to serve from
+        return self.with_tables(user.numpy(), item.numpy())

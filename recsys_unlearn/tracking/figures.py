@@ -1,0 +1,220 @@
+"""The three pictures of a deletion: utility kept, scores alike, membership no longer told.
+
+Figures are drawn on their own canvas, never through pyplot, so that nothing global changes and no
+window opens. Colours are Okabe and Ito's (2008), which the colour-blind tell apart; lines differ in
+style too.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recsys_unlearn.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
+DOTS_PER_INCH = 110
+FALSE_ALARMS = 0.01  # the rate at which the true-positive rate is read off
+MOST_BINS, FEWEST_BINS = 40, 10
+FEW = 15  # users; a histogram of so few is all gaps
+
+Interval = tuple[float, float]
+
+
+def recall_figure(
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    before_intervals: Mapping[str, Interval] | None = None,
+    after_intervals: Mapping[str, Interval] | None = None,
+    title: str = "Utility of retained users",
+) -> "Figure":
+    """Bars of each metric before and after a deletion.
+
+    Parameters
+    ----------
+    before, after
+        Metric name to value, such as ``{"recall@20": 0.26}``; the names of ``before`` are shown.
+    before_intervals, after_intervals
+        Metric name to (low, high), drawn as whiskers where given.
+    """
+    figure, axes = _figure(title)
+    names = list(before)
+    places = np.arange(len(names))
+    _bars(axes, places - 0.19, [before[n] for n in names], names, before_intervals, GREY, "before")
+    _bars(axes, places + 0.19, [after[n] for n in names], names, after_intervals, BLUE, "after")
+    axes.set_xticks(places, names)
+    axes.set_ylabel("mean over users")
+    axes.margins(y=0.2)
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.legend(loc="upper right", ncols=2, frameon=False)
+    return figure
+
+
+def score_figure(
+    strangers: np.ndarray,
+    forgotten_after: np.ndarray,
+    forgotten_before: np.ndarray | None = None,
+    score_name: str = "fold-in statistic",
+    title: str = "Scores of forgotten users and of strangers",
+) -> "Figure":
+    """Densities of a membership score: after a deletion, the forgotten should look like strangers.
+
+    Parameters
+    ----------
+    strangers, forgotten_after, forgotten_before
+        float (n,), one score per user; the sizes may differ. Fewer than 15 are drawn as ticks.
+
+    Raises
+    ------
+    InvalidValue
+        If a group is empty or holds NaN.
+    """
+    groups = [("strangers", strangers, GREY, "-"), ("forgotten, after", forgotten_after, BLUE, "-")]
+    if forgotten_before is not None:
+        groups.append(("forgotten, before", forgotten_before, ORANGE, "--"))
+    groups = [(name, _checked(scores, name), *rest) for name, scores, *rest in groups]
+    edges = _edges([scores for _, scores, *_ in groups])
+    figure, axes = _figure(title)
+    for position, (name, scores, colour, line) in enumerate(groups):
+        label = f"{name} (n = {len(scores)})"
+        if len(scores) < FEW:
+            _ticks(axes, scores, colour, line, label, position)
+        else:
+            axes.stairs(*_density(scores, edges), color=colour, ls=line, lw=1.8, label=label)
+            axes.stairs(*_density(scores, edges), color=colour, fill=True, alpha=0.15)
+    axes.set(xlabel=score_name, ylabel="density", ylim=(0, None))
+    axes.margins(y=0.1)
+    axes.legend(loc="best", frameon=False)
+    return figure
+
+
+def roc_figure(
+    members: Mapping[str, np.ndarray],
+    strangers: Mapping[str, np.ndarray] | np.ndarray,
+    title: str = "Telling the forgotten from strangers",
+) -> "Figure":
+    """ROC of the membership attack in log-log, with the diagonal of guessing and TPR at 1 % FPR.
+
+    Parameters
+    ----------
+    members
+        Curve name, as ``"before"`` and ``"after"``, to float (n,): scores, higher is more a member.
+    strangers
+        float (m,) for all curves, or one array for each.
+
+    Raises
+    ------
+    InvalidValue
+        If a group is empty or holds NaN.
+    """
+    figure, axes = _figure(title, width=5.6, height=5.0)
+    floor = 1.0
+    for (name, scores), (colour, line) in zip(members.items(), _curve_styles(), strict=False):
+        others = strangers[name] if isinstance(strangers, Mapping) else strangers
+        false, true = roc(_checked(scores, name), _checked(others, "strangers"))
+        floor = min(floor, 1 / len(others), 1 / len(scores))
+        at = tpr_at(false, true)
+        axes.plot(false, true, color=colour, ls=line, lw=1.8, drawstyle="steps-post")
+        axes.plot(FALSE_ALARMS, max(at, 1e-9), "o", color=colour, ms=6, clip_on=True)
+        area = np.trapezoid(true, false)
+        axes.plot([], [], color=colour, ls=line, lw=1.8, marker="o", label=_curve_label(name, area, at))
+    floor = min(floor, FALSE_ALARMS / 2)
+    axes.plot([floor, 1], [floor, 1], color=GREY, ls=":", lw=1.2, label="guessing")
+    axes.axvline(FALSE_ALARMS, color=GREY, lw=0.6)
+    axes.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.15))
+    axes.set(xlabel="strangers taken for members (FPR)", ylabel="members found (TPR)")
+    axes.legend(loc="lower right", frameon=True, framealpha=0.9, edgecolor="none", fontsize=9)
+    return figure
+
+
+def roc(members: np.ndarray, strangers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """False- and true-positive rates, ascending from (0, 0) to (1, 1); equal scores move together."""
+    thresholds = np.unique(np.concatenate([members, strangers]))[::-1]
+    false = _share_at_least(strangers, thresholds)
+    true = _share_at_least(members, thresholds)
+    return np.concatenate([[0.0], false]), np.concatenate([[0.0], true])
+
+
+def tpr_at(false: np.ndarray, true: np.ndarray, rate: float = FALSE_ALARMS) -> float:
+    """Highest true-positive rate whose false-positive rate is at most ``rate``."""
+    return float(true[np.searchsorted(false, rate, side="right") - 1])
+
+
+def _share_at_least(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    # Counts first: 1 - 99 / 100 is a little more than 0.01, and would miss the threshold there.
+    return (len(values) - np.searchsorted(np.sort(values), thresholds, side="left")) / len(values)
+
+
+def _figure(title: str, width: float = 6.4, height: float = 4.0) -> tuple["Figure", "Axes"]:
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
+        FigureCanvasAgg(figure)
+        axes = figure.subplots()
+    figure.subplots_adjust(left=0.13, right=0.97, top=0.9, bottom=0.14)  # constrained layout costs 0.1 s
+    axes.set_title(title, loc="left", fontweight="bold", fontsize=11)
+    return figure, axes
+
+
+def _bars(
+    axes: "Axes",
+    places: np.ndarray,
+    heights: list[float],
+    names: list[str],
+    intervals: Mapping[str, Interval] | None,
+    colour: str,
+    label: str,
+) -> None:
+    drawn = axes.bar(places, heights, 0.36, color=colour, label=label)
+    axes.bar_label(drawn, fmt="{:.4f}", padding=3, fontsize=9)
+    for place, height, name in zip(places, heights, names, strict=True):
+        if intervals and name in intervals:
+            low, high = intervals[name]
+            reach = [[max(height - low, 0)], [max(high - height, 0)]]
+            axes.errorbar(place, height, yerr=reach, color="black", capsize=4, lw=1.1)
+
+
+def _ticks(axes: "Axes", scores: np.ndarray, colour: str, line: str, label: str, position: int) -> None:
+    top = 0.35 + 0.1 * position  # of the axes' height; unequal, so that ticks on one spot are both seen
+    transform = axes.get_xaxis_transform()
+    axes.vlines(scores, 0, top, color=colour, ls=line, lw=2.2, transform=transform, label=label)
+
+
+def _density(scores: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.histogram(scores, edges, density=True)[0], edges
+
+
+def _edges(groups: list[np.ndarray]) -> np.ndarray:
+    """Bins for all groups, as wide as the smallest that is drawn as a histogram can fill."""
+    smallest = min((len(scores) for scores in groups if len(scores) >= FEW), default=FEW)
+    bins = int(np.clip(3 * smallest ** (1 / 3), FEWEST_BINS, MOST_BINS))
+    return np.linspace(*_span(np.concatenate(groups)), bins + 1)
+
+
+def _span(scores: np.ndarray) -> tuple[float, float]:
+    low, high = float(scores.min()), float(scores.max())
+    pad = 0.03 * (high - low) or 0.5
+    return low - pad, high + pad
+
+
+def _checked(scores: Any, name: str) -> np.ndarray:
+    values = np.asarray(scores, np.float64).ravel()
+    if not len(values) or np.isnan(values).any():
+        raise InvalidValue(f"the scores of {name!r} are empty or hold NaN; draw only what was measured")
+    return values
+
+
+def _curve_styles() -> list[tuple[str, str]]:
+    return [(ORANGE, "--"), (BLUE, "-"), (GREEN, "-."), ("#CC79A7", ":")]
+
+
+def _curve_label(name: str, area: float, at: float) -> str:
+    return f"{name}: AUC {area:.3f}, TPR at 1 % FPR {100 * at:.1f} %"

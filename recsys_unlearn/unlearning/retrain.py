@@ -1,0 +1,32 @@
+"""Train again without them: the oracle, and the fallback when nothing cheaper passes the audit."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys_unlearn.interactions.contract import Interactions
+from recsys_unlearn.readiness.natural import NaturalReadiness
+from recsys_unlearn.recommenders.contract import Recommender
+from recsys_unlearn.unlearning.contract import ForgetRequest, ForgetResult, Unlearner
+
+
+@dataclass(frozen=True)
+class Retrain(Unlearner):
+    """Fit from scratch on what is left, with the streams, batches and epochs of the first training."""
+
+    name = "retrain"
+    guarantee = "exact"
+    leaves_behind = "nothing; the number of epochs was chosen while the forgotten were there"
+
+    def _forget(
+        self,
+        recommender: Recommender,
+        interactions: Interactions,
+        request: ForgetRequest,
+        readiness: NaturalReadiness | None,
+    ) -> ForgetResult:
+        retained = interactions.without(request.forget_set)
+        trained = recommender.retrain(retained)
+        ready = NaturalReadiness.measure(trained, retained) if readiness else None
+        everything = [np.arange(len(table)) for table in (trained.item_table, trained.user_table)]
+        return ForgetResult(trained, ready, *everything)

@@ -1,0 +1,124 @@
+"""Train a version on the store, measure it, and let it serve if it is good enough."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from recsys_unlearn.interactions.contract import Interactions, Splits
+from recsys_unlearn.metrics import evaluate
+from recsys_unlearn.progress import Progress
+from recsys_unlearn.readiness.natural import NaturalReadiness
+from recsys_unlearn.recommenders.factorization import Factorization, FactorizationOptions
+from recsys_unlearn.retrieval import ItemIndex
+from recsys_unlearn.tracking.registry import Registry
+from recsys_unlearn.workflows.stopwatch import Stopwatch
+from recsys_unlearn.workflows.version_files import STORE_TAG, staged
+from recsys_unlearn.workspace import Workspace
+
+K = 20
+GATE = 0.95  # share of the champion's Recall@20 that a new version must reach to take its place
+
+
+@dataclass(frozen=True)
+class TrainOutcome:
+    """A trained version.
+
+    Parameters
+    ----------
+    version
+        Its number.
+    champion
+        Whether it serves now.
+    metrics
+        Of the test split, training and validation items excluded; empty if nobody has test items.
+    """
+
+    version: int
+    model: str
+    champion: bool
+    epochs: int
+    users: int
+    items: int
+    interactions: int
+    seconds: dict[str, float]
+    metrics: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+def train(
+    workspace: Workspace, options: FactorizationOptions | None = None, progress: Progress | None = None
+) -> TrainOutcome:
+    """Fit on the training split; validation decides when to stop; test is looked at once.
+
+    Raises
+    ------
+    StoreError
+        If nothing was ingested.
+    Locked
+        If another process is changing the workspace.
+    """
+    clock = Stopwatch()
+    with workspace.locked():
+        store, registry = workspace.store(), workspace.registry()
+        with clock.part("data"):
+            splits = store.splits()
+        with clock.part("model"):
+            recommender = Factorization(options).fit(splits.train, splits.validation, progress)
+        with clock.part("readiness"):
+            readiness = NaturalReadiness.measure(recommender, splits.train, progress)
+        with clock.part("index"):
+            index = ItemIndex.build(recommender.item_table)
+        with clock.part("evaluation"):
+            metrics = utility(recommender, splits, progress)
+        tags = {STORE_TAG: store.store_id, "method": "train"}
+        with registry.tracker.run("train", "train", tags, asdict(recommender.options)) as run:
+            run.dataset(store.digest, store.n_users, store.n_items, len(splits.train))
+            with clock.part("publish"), staged(recommender, readiness, index) as directory:
+                version = registry.publish(directory, run, tags=tags, metrics=_logged(metrics, clock))
+        champion = _takes_over(registry, metrics)
+        if champion:
+            registry.promote(version.number)
+    return TrainOutcome(
+        version=version.number,
+        model=recommender.name,
+        champion=champion,
+        epochs=recommender.retrain_options.epochs,
+        users=len(splits.train.active_users),
+        items=store.n_items,
+        interactions=len(splits.train),
+        seconds=clock.seconds(),
+        metrics=metrics,
+    )
+
+
+def utility(
+    recommender: Factorization,
+    splits: Splits,
+    progress: Progress | None = None,
+    test: Interactions | None = None,
+) -> dict[str, float]:
+    """Mean metrics at 20 over the users of ``test`` (default: the test split) that training has seen."""
+    test = splits.test if test is None else test
+    if not len(test):
+        return {}
+    return evaluate(recommender, test, exclude=seen(splits), k=K, progress=progress).mean()
+
+
+def seen(splits: Splits) -> Interactions:
+    """Training and validation pairs together: what a ranking of the test items must leave out."""
+    return splits.train.union(splits.validation)
+
+
+def _takes_over(registry: Registry, metrics: dict[str, float]) -> bool:
+    champion = registry.champion()
+    if champion is None:
+        return True
+    return metrics.get("recall@20", 0.0) >= GATE * champion.metrics.get("recall@20", 0.0)
+
+
+def _logged(metrics: dict[str, float], clock: Stopwatch) -> dict[str, float]:
+    seconds = {f"seconds/{part}": value for part, value in clock.seconds().items()}
+    before = {f"before/{name}": metrics[name] for name in ("recall@20", "ndcg@20") if name in metrics}
+    return {**metrics, **before, **seconds, "deleted/users": 0, "deleted/interactions": 0}
