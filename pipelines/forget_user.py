@@ -12,7 +12,7 @@ from pathlib import Path
 
 from recsys_unlearn.audit.report import audit
 from recsys_unlearn.retrieval import ItemIndex
-from recsys_unlearn.unlearning.registry import METHODS, unlearner
+from recsys_unlearn.unlearning.natural_ascent import NaturalAscent
 from recsys_unlearn.workflows.deletion_plan import plan_deletion
 from recsys_unlearn.workflows.version_files import STORE_TAG, open_version, staged
 from recsys_unlearn.workspace import Workspace
@@ -21,7 +21,6 @@ from recsys_unlearn.workspace import Workspace
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--workspace", type=Path, default=Path(), help="directory with data/ and mlruns/")
-    parser.add_argument("--method", choices=METHODS, default="natural_ascent")
     arguments = parser.parse_args()
 
     workspace = Workspace(arguments.workspace)
@@ -33,7 +32,7 @@ def main() -> None:
         plan = plan_deletion(store, splits, sys.stdin.read().splitlines())
 
         # Forget: a new recommender; the served one is not touched.
-        method = unlearner(arguments.method)
+        method = NaturalAscent()
         result = method.forget(recommender, splits.train, plan.request, readiness)
         index = ItemIndex.build(result.recommender.item_table)
 

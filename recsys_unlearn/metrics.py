@@ -8,7 +8,7 @@ last bit of a matrix product, which depends on the number of users in it: two it
 differ only by rounding may change places between this module's batches and another batch.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +20,6 @@ from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.progress import Progress
 
 SCORES_PER_BATCH = 2**24  # 64 MiB of float32; larger batches gain nothing, smaller ones repack the item table
-
 
 
 class Scorer(Protocol):

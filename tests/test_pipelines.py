@@ -10,7 +10,6 @@ import pytest
 from trained_workspace import interactions, member, pristine, workspace  # noqa: F401  fixtures
 
 from recsys_unlearn.errors import StoreError, UnknownUser
-from recsys_unlearn.unlearning.registry import METHODS
 from recsys_unlearn.workflows.recommend import recommend
 from recsys_unlearn.workspace import Workspace
 
@@ -47,10 +46,8 @@ def test_train_does_not_replace_a_store(pipeline, csv, workspace):  # noqa: F811
         pipeline("train.py", csv, "--workspace", workspace.root)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_forget_user_makes_a_champion_without_the_user(pipeline, workspace, member, method):  # noqa: F811
-    arguments = ("--workspace", workspace.root, "--method", method)
-    printed = pipeline("forget_user.py", *arguments, stdin=f"{member}\n").out
+def test_forget_user_makes_a_champion_without_the_user(pipeline, workspace, member):  # noqa: F811
+    printed = pipeline("forget_user.py", "--workspace", workspace.root, stdin=f"{member}\n").out
     assert json.loads(printed)["served"] is True
     assert member not in printed
     assert workspace.registry().champion().number == json.loads(printed)["version"] == 2

@@ -1,5 +1,6 @@
 """Can an attacker tell the forgotten from the strangers?"""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,12 @@ def _mean_gap(members: np.ndarray, strangers: np.ndarray) -> float:
     return float(members.mean() - strangers.mean()) if len(members) and len(strangers) else float("nan")
 
 
-def _bootstrap(figure, members, strangers, generator) -> Estimate:  # noqa: ANN001
+def _bootstrap(
+    figure: Callable[[np.ndarray, np.ndarray], float],
+    members: np.ndarray,
+    strangers: np.ndarray,
+    generator: np.random.Generator,
+) -> Estimate:
     value = figure(members, strangers)
     if np.isnan(value):
         return Estimate(value, value, value)

@@ -86,8 +86,11 @@ def audit(
     recommender: Recommender, forgotten: Interactions, strangers: Interactions, seed: int = 0
 ) -> AuditReport:
     """Measure the histories ``forgotten`` against those of ``strangers`` under ``recommender``'s items."""
-    sides = (fold_in_statistic(recommender, histories, seed) for histories in (forgotten, strangers))
-    return AuditReport(*sides, seed)
+    return AuditReport(
+        forgotten=fold_in_statistic(recommender, forgotten, seed),
+        strangers=fold_in_statistic(recommender, strangers, seed),
+        seed=seed,
+    )
 
 
 def _mean(values: np.ndarray) -> float | None:

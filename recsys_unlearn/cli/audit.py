@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from recsys_unlearn.cli.command import command
-from recsys_unlearn.cli.output import facts, show, text
+from recsys_unlearn.cli.output import facts, seconds, show, text
 from recsys_unlearn.cli.progress import progress_bars
 
 EXAMPLES = """
@@ -19,7 +19,11 @@ recsys-unlearn audit --version 2 --json
 @command(EXAMPLES)
 @click.option("--version", type=click.IntRange(1), metavar="N", help="Which version; the champion.")
 def audit_command(workspace: Path, as_json: bool, version: int | None) -> None:
-    """Measure what a version knows of its users beyond what it knows of strangers."""
+    """Measure the trace that users leave in a version's items.
+
+    It is what would stay behind if a user's row alone were dropped. "remembered" is the usual verdict
+    on users who are still there; `forget` audits those who have gone.
+    """
     from recsys_unlearn.workflows.audit import audit
     from recsys_unlearn.workspace import Workspace
 
@@ -29,8 +33,9 @@ def audit_command(workspace: Path, as_json: bool, version: int | None) -> None:
 
 
 def _parts(outcome: dict[str, Any]) -> Iterator[Any]:
-    yield f"Audit of version {outcome['version']}"
-    yield facts({name: value for name, value in outcome.items() if name != "version"})
+    spent = seconds(outcome["seconds"]["total"])
+    yield f"Version {outcome['version']}: its users against strangers, in {spent}."
+    yield facts(audit_figures(outcome["audit"]) | outcome["utility"])
 
 
 def audit_figures(audit: dict[str, Any]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """``recsys-unlearn compare``: versions side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,10 @@ def compare_command(workspace: Path, as_json: bool, versions: tuple[int, ...]) -
     show(comparison, as_json, lambda: comparison_parts(comparison))
 
 
-def comparison_parts(comparison: Sequence[dict[str, Any]]) -> Iterator[Any]:
-    """Lay out the newest versions as columns."""
+def comparison_parts(
+    comparison: Sequence[dict[str, Any]], metrics: Collection[str] | None = None
+) -> Iterator[Any]:
+    """Lay out the newest versions as columns, with all metrics that any of them has, or those named."""
     if not comparison:
         yield "No versions yet. Next: recsys-unlearn train"
         return
@@ -41,15 +43,17 @@ def comparison_parts(comparison: Sequence[dict[str, Any]]) -> Iterator[Any]:
         ("kind", *(each["kind"] for each in shown)),
         ("made from", *(each["parent_version"] for each in shown)),
         ("alias", *(", ".join(each["aliases"]) or None for each in shown)),
-        *_metric_rows(shown),
+        *_metric_rows(shown, metrics),
     ]
     yield table(("", *(f"version {each['version']}" for each in shown)), rows)
     if len(shown) < len(comparison):
         yield f"The newest {SHOWN} of {len(comparison)}; name others, or use --json for all."
 
 
-def _metric_rows(shown: Sequence[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
-    for name in shown[0]["metrics"]:
+def _metric_rows(
+    shown: Sequence[dict[str, Any]], metrics: Collection[str] | None
+) -> Iterator[tuple[Any, ...]]:
+    for name in shown[0]["metrics"] if metrics is None else metrics:
         values = [each["metrics"][name] for each in shown]
         if any(value is not None for value in values):
             yield name, *(_count(name, value) for value in values)

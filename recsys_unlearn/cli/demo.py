@@ -10,6 +10,7 @@ from recsys_unlearn.cli.forget import outcome_parts
 from recsys_unlearn.cli.output import note, seconds, show
 from recsys_unlearn.cli.progress import progress_bars
 
+SHOWN = ("recall@20", "ndcg@20", "coverage@20", "deleted/users", "deleted/interactions")
 EXAMPLES = """
 recsys-unlearn demo
 recsys-unlearn demo --workspace /tmp/demo --json
@@ -34,8 +35,8 @@ def demo_command(workspace: Path, as_json: bool) -> None:
 def _parts(outcome: Mapping[str, Any]) -> Iterator[Any]:
     data, trained, shown = outcome["ingest"], outcome["train"], outcome["recommended"]
     yield (
-        f"1. Ingested {data['interactions']:,} interactions of {data['users']:,} users and "
-        f"{data['items']:,} items; {data['stranger_users']} strangers are kept from all training."
+        f"1. Ingested {data['interactions']:,} interactions with {data['items']:,} items by "
+        f"{data['users']:,} users; {data['stranger_users']} of them stay strangers."
     )
     yield (
         f"2. Trained version {trained['version']} in {seconds(trained['seconds']['total'])}: "
@@ -45,7 +46,14 @@ def _parts(outcome: Mapping[str, Any]) -> Iterator[Any]:
     yield "4. " + next(iter(parts := outcome_parts(outcome["forget"])))
     yield from parts
     refused = outcome["refused"]
-    yield f"5. Recommending to them now: {refused['message']} (exit code {refused['exit_code']})."
-    yield from comparison_parts(outcome["versions"])
+    yield f"5. Recommended to them again, which ends in exit code {refused['exit_code']}:"
+    yield f"  {refused['message']}"
+    left = outcome["audit"]["audit"]
+    yield (
+        f"6. Audited version {outcome['audit']['version']}: for the users who are still in it, "
+        f"membership AUC {left['auc']:.2f} ({left['verdict']})."
+    )
+    yield "7. Compared the versions:"
+    yield from comparison_parts(outcome["versions"], SHOWN)
     yield f"All of it took {seconds(outcome['seconds'])}. In the MLflow UI:"
     yield f"  recsys-unlearn ui --workspace {outcome['workspace']}"

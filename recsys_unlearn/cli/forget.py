@@ -140,8 +140,8 @@ def outcome_parts(outcome: Mapping[str, Any]) -> Iterator[Any]:
     yield f"Forgot {what} by {outcome['method']}: {made}."
     yield facts(_figures(outcome))
     if older := outcome["older_versions"]:
-        numbers = ", ".join(map(str, sorted(older)))
-        yield f"On disk, and no longer served, version {numbers} still holds what was forgotten."
+        versions = f"version {older[0]} is" if len(older) == 1 else f"{len(older)} older versions are"
+        yield f"What was forgotten is still in older files: {versions} on disk, and not served."
 
 
 def _figures(outcome: Mapping[str, Any]) -> dict[str, str]:

@@ -5,11 +5,13 @@ embedding tables. Only the store's vault can turn one into the other.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import NewType
 
 import numpy as np
+
+from recsys_unlearn.randomness import keyed_uniform, stream_key
 
 UserId = str | int
 ItemId = str | int
@@ -51,8 +53,11 @@ class Interactions:
         """Build from row numbers in any order; duplicates are dropped."""
         pairs = np.unique(np.stack([np.asarray(users, np.int32), np.asarray(items, np.int32)], 1), axis=0)
         u, i = pairs.reshape(-1, 2).T
-        sizes = [int(x.max(initial=-1)) + 1 if n is None else n for x, n in ((u, n_users), (i, n_items))]
-        return cls(np.ascontiguousarray(u), np.ascontiguousarray(i), *sizes)
+        n_users, n_items = (
+            int(rows.max(initial=-1)) + 1 if size is None else size
+            for rows, size in ((u, n_users), (i, n_items))
+        )
+        return cls(np.ascontiguousarray(u), np.ascontiguousarray(i), n_users, n_items)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -84,11 +89,8 @@ class Interactions:
 
     def where(self, keep: np.ndarray) -> "Interactions":
         """Subset by a boolean mask or by positions in ascending order; the id spaces stay as they are."""
-        parts = {
-            name: None if (column := getattr(self, name)) is None else column[keep]
-            for name in ("users", "items", "weights", "times")
-        }
-        return replace(self, **parts)
+        optional = (None if column is None else column[keep] for column in (self.weights, self.times))
+        return Interactions(self.users[keep], self.items[keep], self.n_users, self.n_items, *optional)
 
     def of_users(self, rows: Iterable[int]) -> "Interactions":
         """Return the interactions of the given user rows."""
@@ -117,6 +119,13 @@ class Interactions:
         mask = np.zeros(self.n_users, bool)
         mask[np.fromiter(rows, np.int64)] = True
         return mask
+
+
+def sample_users(interactions: Interactions, most: int, purpose: str) -> Interactions:
+    """Interactions of at most ``most`` users, who are always the same ones for a ``purpose``."""
+    users = interactions.active_users
+    draw = keyed_uniform(stream_key(0, purpose), users)
+    return interactions.of_users(users[np.argsort(draw)[:most]])
 
 
 @dataclass(frozen=True)

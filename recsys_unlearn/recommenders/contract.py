@@ -54,6 +54,10 @@ class Recommender(ABC):
     ) -> Self:
         """Train from scratch on ``interactions``; ``validation`` decides when to stop."""
 
+    @abstractmethod
+    def resume(self, interactions: Interactions, steps: int, seed: int = 0) -> Self:
+        """Return another that goes on training for some steps on ``interactions``; ``self`` stays."""
+
     def scores(self, users: np.ndarray) -> np.ndarray:
         """float32 (len(users), n_items): scores of the whole catalogue for the given user rows."""
         return self.user_table[users] @ self.item_table.T

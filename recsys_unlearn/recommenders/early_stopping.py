@@ -1,10 +1,7 @@
 """Stop when Recall@20 on validation data no longer rises, and keep the best tables."""
 
-import numpy as np
-
-from recsys_unlearn.interactions.contract import Interactions
+from recsys_unlearn.interactions.contract import Interactions, sample_users
 from recsys_unlearn.metrics import evaluate
-from recsys_unlearn.randomness import keyed_uniform, stream_key
 from recsys_unlearn.recommenders.contract import Recommender
 
 MOST_USERS = 5000  # enough for a standard error of Recall@20 near .002; more only costs time
@@ -20,8 +17,6 @@ class EarlyStopping:
         Training items are excluded from the ranking; validation items are what is looked for.
     patience
         How many evaluations in a row may pass without a better one.
-    seed
-        With the user row it decides who is evaluated where there are more than ``MOST_USERS``.
 
     Attributes
     ----------
@@ -31,11 +26,9 @@ class EarlyStopping:
         The epoch it was seen at.
     """
 
-    def __init__(self, train: Interactions, validation: Interactions, patience: int, seed: int) -> None:
+    def __init__(self, train: Interactions, validation: Interactions, patience: int) -> None:
         self.train, self.patience = train, patience
-        users = validation.active_users
-        order = np.argsort(keyed_uniform(stream_key(seed, "validation users"), users))
-        self.validation = validation.of_users(users[order[:MOST_USERS]])
+        self.validation = sample_users(validation, MOST_USERS, "validation users")
         self.best: Recommender | None = None
         self.best_epoch, self.best_recall, self._without_gain = 0, -1.0, 0
 

@@ -8,6 +8,7 @@ are bags of length one: on a CPU they are four times as fast as ``EmbeddingColle
 
 import logging
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, distributed, nn
 
-logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)  # one line of noise on import
+# torchrec warns about its own planner and about a deprecation in torch; nothing a reader could act on.
+for noisy in ("torch.fx._symbolic_trace", "torchrec.distributed.planner"):
+    logging.getLogger(noisy).setLevel(logging.ERROR)
+warnings.filterwarnings("ignore", category=FutureWarning, module=r"torchrec\.distributed\.planner")
+warnings.filterwarnings("ignore", "Please use DTensor", FutureWarning)
 
 from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor  # noqa: E402
 from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder  # noqa: E402
@@ -96,8 +101,9 @@ class DenseTables(TrainingTables):
 
     def tables(self) -> tuple[Tensor, Tensor]:
         """Copies of the user and the item table."""
-        bags = self.module.collection.embedding_bags
-        return bags[USERS].weight.detach().clone(), bags[ITEMS].weight.detach().clone()
+        weights = dict(self.module.named_parameters())
+        user, item = (weights[_weight_name(name)].detach().clone() for name in (USERS, ITEMS))
+        return user, item
 
 
 class FusedTables(TrainingTables):
@@ -138,7 +144,7 @@ class FusedTables(TrainingTables):
         return whole[USERS], whole[ITEMS]
 
     def _weight(self, name: str) -> "distributed._shard.sharded_tensor.ShardedTensor":
-        return self.module.state_dict()[f"collection.embedding_bags.{name}.weight"]
+        return self.module.state_dict()[_weight_name(name)]
 
     def _shards(self) -> Iterator[tuple[str, tuple[slice, slice], Tensor]]:
         """Each local shard: its table's name, its rows and columns there, and the live tensor."""
@@ -176,11 +182,15 @@ def process_group() -> Iterator[None]:
         distributed.destroy_process_group()
 
 
+def _weight_name(table: str) -> str:
+    return f"collection.embedding_bags.{table}.weight"
+
+
 def _shape(initial: dict[str, Tensor]) -> tuple[int, int, int]:
     return len(initial[USERS]), len(initial[ITEMS]), initial[USERS].shape[1]
 
 
 def _copy_into(module: EmbeddingTables, initial: dict[str, Tensor]) -> None:
     with torch.no_grad():
-        for name, bag in module.collection.embedding_bags.items():
-            bag.weight.copy_(initial[name])
+        for name, table in initial.items():
+            module.get_parameter(_weight_name(name)).copy_(table)

@@ -1,6 +1,7 @@
 """Matrix factorisation: a score is the inner product of a user vector and an item vector."""
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import torch
@@ -30,6 +31,10 @@ NEGATIVES: dict[Loss, Sampling] = {
 }
 
 INITIAL_SCALE = 0.1  # standard deviation of a fresh embedding's elements
+ABOVE_ZERO = (
+    *("dim", "temperature", "negatives", "learning_rate"),
+    *("batch_size", "epochs", "patience", "evaluate_every"),
+)
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,9 @@ class FactorizationOptions:
     negatives: int = 512
     regularization: float = 0.03
     optimizer: Optimizer = "adam"
-    learning_rate: float = 0.01
-    batch_size: int = 8192
-    epochs: int = 24
+    learning_rate: float = 0.005
+    batch_size: int = 2048
+    epochs: int = 40
     patience: int = 3
     evaluate_every: int = 2
     steps_per_epoch: int | None = None
@@ -75,9 +80,7 @@ class FactorizationOptions:
 
     def __post_init__(self) -> None:
         """Refuse values that no training can use, all of them at once."""
-        positive = ("dim", "temperature", "negatives", "learning_rate", "batch_size", "epochs")
-        positive += ("patience", "evaluate_every")
-        wrong = [f"{name} must be above 0" for name in positive if getattr(self, name) <= 0]
+        wrong = [f"{name} must be above 0" for name in ABOVE_ZERO if getattr(self, name) <= 0]
         for name, kind in (("similarity", Similarity), ("loss", Loss), ("optimizer", Optimizer)):
             if getattr(self, name) not in get_args(kind):
                 wrong.append(f"{name} must be one of {', '.join(get_args(kind))}")
@@ -120,16 +123,15 @@ class Factorization(Recommender):
 
         options = self.options
         steps = options.steps_per_epoch or -(-len(interactions) // options.batch_size)
-        judge = (
-            EarlyStopping(interactions, validation, options.patience, options.seed) if validation else None
-        )
+        judge = EarlyStopping(interactions, validation, options.patience) if validation else None
         with training_tables(self._initial(interactions), options.optimizer, options.learning_rate) as tables:
             for epoch in range(1, options.epochs + 1):
                 self._train_epoch(tables, interactions, epoch, steps)
                 if progress:
                     progress("training", epoch, options.epochs)
-                due = judge and epoch % options.evaluate_every == 0
-                if due and judge.is_over(epoch, self._served(*tables.tables(), interactions)):
+                if judge is None or epoch % options.evaluate_every:
+                    continue
+                if judge.is_over(epoch, self._served(*tables.tables(), interactions)):
                     break
             last = self._served(*tables.tables(), interactions)
         best = judge.best if judge and judge.best else last
@@ -137,6 +139,26 @@ class Factorization(Recommender):
         epochs = judge.best_epoch if judge and judge.best else epoch
         self.retrain_options = replace(options, epochs=epochs, steps_per_epoch=steps)
         return self
+
+    def resume(self, interactions: Interactions, steps: int, seed: int = 0) -> Self:
+        """Go on training for some steps on ``interactions``, from the tables as they are.
+
+        Adam starts without momentum. Users without interactions keep the zeros they are served with.
+        """
+        from recsys_unlearn.recommenders.embedding_tables import training_tables
+
+        options = replace(self.options, seed=seed)
+        trainer = type(self)(options)
+        length_one = options.temperature if options.similarity == "cosine" else 1.0
+        user, item = torch.from_numpy(self.user_table * length_one), torch.from_numpy(self.item_table)
+        tables = {"user": user, "item": item}
+        per_epoch = -(-len(interactions) // options.batch_size)
+        with training_tables(tables, options.optimizer, options.learning_rate) as training:
+            for epoch in range(1, -(-steps // per_epoch) + 1):
+                left = steps - (epoch - 1) * per_epoch
+                trainer._train_epoch(training, interactions, epoch, per_epoch, most=left)
+            resumed = self._served(*training.tables(), interactions)
+        return self.with_tables(resumed.user_table, resumed.item_table)
 
     def _initial(self, interactions: Interactions) -> dict[str, Tensor]:
         sizes = {"user": interactions.n_users, "item": interactions.n_items}
@@ -148,14 +170,20 @@ class Factorization(Recommender):
         }
 
     def _train_epoch(
-        self, tables: "TrainingTables", interactions: Interactions, epoch: int, steps: int
+        self,
+        tables: "TrainingTables",
+        interactions: Interactions,
+        epoch: int,
+        steps: int,
+        most: int | None = None,
     ) -> None:
+        """Take the epoch's ``steps`` batches, or the first ``most`` of them."""
         options = self.options
         batches = Batches(interactions, steps, options.seed)
         negatives = Negatives(
             NEGATIVES[options.loss], options.negatives, interactions.item_counts, options.seed
         )
-        for step, (users, items) in enumerate(batches.epoch(epoch)):
+        for step, (users, items) in islice(enumerate(batches.epoch(epoch)), most):
             if len(users):
                 rows, log_expected = negatives.draw(epoch, step)
                 user, item = tables.look_up(users, torch.cat([items, rows]))

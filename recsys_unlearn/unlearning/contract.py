@@ -69,6 +69,7 @@ class ForgetResult:
     touched_users: np.ndarray
 
 
+@dataclass(frozen=True)
 class Unlearner(ABC):
     """A method of forgetting.
 

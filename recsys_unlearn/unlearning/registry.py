@@ -4,12 +4,12 @@ from recsys_unlearn.errors import UsageError
 from recsys_unlearn.unlearning.contract import Unlearner
 from recsys_unlearn.unlearning.controls import NoOp, OverForgetting, RowDrop
 from recsys_unlearn.unlearning.gradient_ascent import GradientAscent
+from recsys_unlearn.unlearning.healed_ascent import HealedAscent
 from recsys_unlearn.unlearning.natural_ascent import NaturalAscent
 from recsys_unlearn.unlearning.retrain import Retrain
 
-UNLEARNERS: dict[str, type[Unlearner]] = {
-    kind.name: kind for kind in (NaturalAscent, GradientAscent, Retrain, NoOp, RowDrop, OverForgetting)
-}
+KINDS = (NaturalAscent, HealedAscent, GradientAscent, Retrain, NoOp, RowDrop, OverForgetting)
+UNLEARNERS: dict[str, type[Unlearner]] = {kind.name: kind for kind in KINDS}
 METHODS = tuple(name for name, kind in UNLEARNERS.items() if kind.guarantee != "control")
 """Names of the methods that may serve a deletion; controls may not."""
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from recsys_unlearn.audit.report import AuditReport
 from recsys_unlearn.audit.statistic import fold_in_statistic
 from recsys_unlearn.errors import UsageError, VerificationFailed
 from recsys_unlearn.interactions.contract import ItemId, Splits, UserId
@@ -163,8 +164,8 @@ class _Deletion:
         ) as run:
             evidence = self._audit(plan, result, run) if verify else None
             version = self._publish(plan, result, index, tags, run)
-            if evidence and evidence.after and not evidence.after.passed:
-                raise VerificationFailed(self._refusal(version, evidence))
+            if evidence and evidence.verdict and not evidence.verdict.passed:
+                raise VerificationFailed(self._refusal(version, evidence.verdict))
             self.registry.promote(version.number)
             self._erase(plan)
             run.metrics(self._counts(plan))
@@ -224,8 +225,7 @@ class _Deletion:
     def _parameters(self) -> dict[str, Any]:
         return {f"method.{name}": value for name, value in asdict(self.unlearner).items()}
 
-    def _refusal(self, version: Version, evidence: Evidence) -> str:
-        found = evidence.after
+    def _refusal(self, version: Version, found: AuditReport) -> str:
         return (
             f"the audit found the users {found.verdict} (membership AUC {found.auc.value:.3f}, 95 % interval "
             f"{found.auc.low:.3f} to {found.auc.high:.3f}). Version {version.number} was made and serves "

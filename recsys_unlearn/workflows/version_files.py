@@ -9,6 +9,7 @@ from pathlib import Path
 from recsys_unlearn.errors import StoreError, VersionError
 from recsys_unlearn.interactions.store import InteractionStore
 from recsys_unlearn.readiness.natural import NaturalReadiness
+from recsys_unlearn.recommenders.contract import Recommender
 from recsys_unlearn.recommenders.factorization import Factorization
 from recsys_unlearn.retrieval import ItemIndex
 from recsys_unlearn.tracking.registry import Registry
@@ -60,7 +61,7 @@ def open_version(registry: Registry, store: InteractionStore, number: int | None
 
 
 @contextmanager
-def staged(recommender: Factorization, readiness: NaturalReadiness, index: ItemIndex) -> Iterator[Path]:
+def staged(recommender: Recommender, readiness: NaturalReadiness, index: ItemIndex) -> Iterator[Path]:
     """Write a version's files to a temporary directory that is gone afterwards."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)

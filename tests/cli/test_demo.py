@@ -27,7 +27,7 @@ def test_the_story_fits_a_screen_and_ends_with_the_way_to_the_ui(run, tmp_path):
         "2. Trained version 1",
         "3. Recommended",
         "4. Forgot",
-        "(exit code 3)",
+        "exit code 3",
         "version 2",
     ):
         assert part in result.stdout

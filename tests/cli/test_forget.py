@@ -59,7 +59,7 @@ def test_people_read_what_was_done_and_what_is_left(run, workspace, member):
         "membership AUC",
     ):
         assert part in text
-    assert "version 1 still holds what was forgotten" in text
+    assert "still in older files: version 1 is on disk, and not served" in text
 
 
 def test_a_dry_run_changes_no_byte_and_no_time(run, workspace, member):

@@ -8,7 +8,7 @@ from recsys_unlearn.workspace import Workspace
 
 KEYS = (
     "source rows_read below_threshold duplicates removed_by_k_core users items interactions train validation"
-    " test strangers stranger_users density seconds store_id digest"
+    " test strangers strangers_held_out stranger_users density seconds store_id digest"
 )
 
 

@@ -23,7 +23,7 @@ def state(found, also_wrong=()):
 
 
 def judge(recalls, patience=2, train=NOTHING):
-    stopping = EarlyStopping(train, WANTED, patience, seed=0)
+    stopping = EarlyStopping(train, WANTED, patience)
     states = [state(found) for found in recalls]
     over = [stopping.is_over(epoch, candidate) for epoch, candidate in enumerate(states, start=1)]
     return stopping, states, over
@@ -60,16 +60,16 @@ def test_training_items_do_not_take_places():
     distractors = range(40, 60)
     seen = Interactions.from_pairs(np.repeat(range(N_USERS), 20), [*distractors] * N_USERS, N_USERS, N_ITEMS)
     for train, expected in ((NOTHING, 0.0), (seen, 1.0)):
-        stopping = EarlyStopping(train, WANTED, 2, seed=0)
+        stopping = EarlyStopping(train, WANTED, 2)
         stopping.is_over(1, state(N_USERS, also_wrong=distractors))
         assert stopping.best_recall == expected
 
 
-def test_more_users_than_needed_are_sampled_by_seed_and_row(monkeypatch):
+def test_more_users_than_needed_are_sampled_by_row(monkeypatch):
+    """Known states: recall is over the sample, and a user who is not in it leaves it as it is."""
     monkeypatch.setattr(early_stopping, "MOST_USERS", 8)
-    chosen = {seed: set(EarlyStopping(NOTHING, WANTED, 2, seed).validation.active_users) for seed in range(3)}
-    assert [len(users) for users in chosen.values()] == [8, 8, 8]
-    assert chosen[0] != chosen[1]
-    leaver = max(chosen[0])
-    fewer = EarlyStopping(NOTHING, WANTED.without_users([leaver]), 2, seed=0)
-    assert chosen[0] - {leaver} < set(fewer.validation.active_users)  # one comes in, nobody else moves
+    chosen = EarlyStopping(NOTHING, WANTED, 2).validation.active_users
+    assert len(chosen) == 8
+    outside = np.setdiff1d(np.arange(N_USERS), chosen)[0]
+    fewer = EarlyStopping(NOTHING, WANTED.without_users([outside]), 2).validation.active_users
+    assert np.array_equal(chosen, fewer)

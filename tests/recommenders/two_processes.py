@@ -1,7 +1,4 @@
-"""Script for torchrun: train over the processes of the group and write the tables of rank 0.
-
-Usage: two_processes.py OUT.safetensors {halves,fit} [--alone]
-"""
+"""Script for torchrun: train over the processes of the group; rank 0 writes the tables to argv[1]."""
 
 import sys
 from pathlib import Path
@@ -53,9 +50,15 @@ def fit() -> dict[str, torch.Tensor]:
     return {"user_table": torch.from_numpy(model.user_table), "item_table": torch.from_numpy(model.item_table)}
 
 
+def both() -> dict[str, torch.Tensor]:
+    """Tables of either training, by ``training/table``."""
+    parts = {"halves": train_on_halves(), "fit": fit()}
+    return {f"{part}/{name}": table for part, tables in parts.items() for name, table in tables.items()}
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with process_group():
-        tables = {"halves": train_on_halves, "fit": fit}[sys.argv[2]]()
+        tables = both()
         if distributed.get_rank() == 0:
             save_file({name: table.contiguous() for name, table in tables.items()}, Path(sys.argv[1]))
