@@ -93,6 +93,8 @@ def main() -> None:
         if options.out:
             options.out.write_text(json.dumps(rows, indent=1) + "\n")
     print(json.dumps(rows)) if options.json else show(rows, options)
+    if options.plots:
+        draw(rows, options.plots)
 
 
 def parse() -> argparse.Namespace:
@@ -112,6 +114,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, metavar="FILE.json", help="write the rows there, after every seed"
     )
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw recall against membership AUC there")
     parser.add_argument("--json", action="store_true", help="print rows instead of a table")
     return parser.parse_args()
 
@@ -241,6 +244,33 @@ def show(rows: list[dict], options: argparse.Namespace) -> None:
         )
     Console(width=140).print(table)
     print(f"retrain: {np.mean([each['seconds_retrain'] for each in rows]):.0f} s")
+
+
+def draw(rows: list[dict], directory: Path) -> None:
+    """Recall of the retained against what an attacker can tell; the oracle is a star."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 4.6), layout="constrained", dpi=130)
+    axes = figure.add_subplot()
+    markers = {"original": ("X", "#D55E00", 130), "retrain": ("*", "#009E73", 260)}
+    markers |= {"natural": ("o", "#0072B2", 90), ONE_BY_ONE: ("s", "#0072B2", 60)}
+    for name in dict.fromkeys(each["method"] for each in rows):
+        chosen = [each for each in rows if each["method"] == name]
+        if name in ("no_op", "row_drop", "over_forgetting"):
+            continue  # the first two lie on the original; the third off the scale
+        gap = np.mean([each["auc"] - each["auc_oracle"] for each in chosen])
+        kept = np.mean([each["retained_recall@20"] / each["retained_recall@20_original"] for each in chosen])
+        marker, colour, size = markers.get(name, ("o", "#999999", 45))
+        axes.scatter(gap, 100 * kept, marker=marker, color=colour, s=size, zorder=3)
+        axes.annotate(name, (gap, 100 * kept), xytext=(7, 4), textcoords="offset points", fontsize=8)
+    axes.axvline(0, color="#666666", lw=0.6)
+    axes.set_xlabel("membership AUC minus the oracle's: 0 is forgotten, right of it remembered")
+    axes.set_ylabel("Recall@20 of the retained, % of the original's")
+    axes.set_title(f"{rows[0]['dataset']}: {rows[0]['users']} users forgotten")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0.14, y=0.12)
+    directory.mkdir(parents=True, exist_ok=True)
+    figure.savefig(directory / f"forgetting-{rows[0]['dataset']}.png")
 
 
 if __name__ == "__main__":

@@ -8,13 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
 from recsys_unlearn.errors import ConfigError
-
-Options = TypeVar("Options")
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -37,7 +35,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return values or {}
 
 
-def make_options(options_type: type[Options], file: Path | None = None, **given: Any) -> Options:
+def make_options(options_type: type[Any], file: Path | None = None, **given: Any) -> Any:
     """Make options of the defaults, then the values in ``file``, then those ``given``.
 
     Parameters

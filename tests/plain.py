@@ -14,7 +14,9 @@ def user_loss(user: Tensor, item_table: Tensor, positives: np.ndarray, negatives
     """Σ_i log(e^{s_ui} + N·mean_j e^{s_uj}) - s_ui over one user's positives, written as it reads."""
     scores = item_table @ user
     partition = negatives * scores.exp().mean()
-    return sum(((scores[i].exp() + partition).log() - scores[i] for i in positives), torch.zeros((), dtype=F64))
+    return sum(
+        ((scores[i].exp() + partition).log() - scores[i] for i in positives), torch.zeros((), dtype=F64)
+    )
 
 
 def item_loss(

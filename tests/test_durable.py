@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -78,7 +79,12 @@ def test_contents_are_synced_before_the_name_and_the_name_before_the_return(targ
     """A crash between any two of these steps leaves the old or the new file, never an empty one."""
     steps = []
     fsync, replace = os.fsync, type(target).replace
-    monkeypatch.setattr(os, "fsync", lambda fd: (steps.append(os.readlink(f"/proc/self/fd/{fd}")), fsync(fd)))
+
+    def recorded(descriptor):
+        steps.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", recorded)
     monkeypatch.setattr(type(target), "replace", lambda a, b: (steps.append("replace"), replace(a, b)))
     with replacing(target) as temporary:
         temporary.write_text("new")

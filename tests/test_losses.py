@@ -18,13 +18,16 @@ TARGET = torch.tensor([0, 5, 2, 2])
 
 
 def bpr_by_hand(positive, negative):
-    return [np.mean([-math.log(1 / (1 + math.exp(-(s - t)))) for t in row]) for s, row in zip(positive, negative)]
+    return [
+        np.mean([-math.log(1 / (1 + math.exp(-(s - t)))) for t in row])
+        for s, row in zip(positive, negative, strict=True)
+    ]
 
 
 def softmax_by_hand(positive, negative, divide_by):
     return [
-        -s + math.log(math.exp(s) + sum(math.exp(t) / q for t, q in zip(row, divide_by)))
-        for s, row in zip(positive, negative)
+        -s + math.log(math.exp(s) + sum(math.exp(t) / q for t, q in zip(row, divide_by, strict=True)))
+        for s, row in zip(positive, negative, strict=True)
     ]
 
 
@@ -46,7 +49,7 @@ def test_sampled_softmax_divides_each_negative_by_how_often_it_is_expected():
 
 def test_full_softmax_is_its_equation():
     scores, target = NEGATIVE.tolist(), TARGET.tolist()
-    expected = [-row[i] + math.log(sum(map(math.exp, row))) for row, i in zip(scores, target)]
+    expected = [-row[i] + math.log(sum(map(math.exp, row))) for row, i in zip(scores, target, strict=True)]
     np.testing.assert_allclose(losses.full_softmax(NEGATIVE, TARGET), expected, rtol=1e-12)
 
 

@@ -68,18 +68,25 @@ class AuditReport:
         return self.verdict in ("pass", "too few users")
 
     def as_dict(self) -> dict[str, Any]:
-        """Figures without users: AUC and recall gap with intervals, both sides' means, the verdict."""
+        """Figures without users: AUC and recall gap with intervals, both sides' means, the verdict.
+
+        Below ``FEWEST_USERS`` the intervals are null: resampling one person says nothing of others.
+        """
         return {
             "auc": _finite(self.auc.value),
-            "auc_interval": [_finite(self.auc.low), _finite(self.auc.high)],
+            "auc_interval": self._interval(self.auc),
             "recall_gap": _finite(self.recall_gap.value),
-            "recall_gap_interval": [_finite(self.recall_gap.low), _finite(self.recall_gap.high)],
+            "recall_gap_interval": self._interval(self.recall_gap),
             "fold_in_recall": _mean(self.forgotten.recall),
             "fold_in_recall_strangers": _mean(self.strangers.recall),
             "users": len(self.forgotten.users),
             "strangers": len(self.strangers.users),
             "verdict": self.verdict,
         }
+
+    def _interval(self, estimate: Estimate) -> list[float | None]:
+        judged = self.verdict != "too few users"
+        return [_finite(end) if judged else None for end in (estimate.low, estimate.high)]
 
 
 def audit(

@@ -54,5 +54,6 @@ def audit_figures(audit: dict[str, Any]) -> dict[str, str]:
 
 
 def _estimate(audit: dict[str, Any], name: str) -> str:
-    low, high = map(text, audit[f"{name}_interval"])
-    return f"{text(audit[name])} [{low}, {high}]"
+    low, high = audit[f"{name}_interval"]
+    interval = "" if low is None else f" [{text(low)}, {text(high)}]"
+    return f"{text(audit[name])}{interval}"

@@ -10,7 +10,6 @@ import click
 
 from recsys_unlearn.cli.audit import audit_figures
 from recsys_unlearn.cli.command import command
-from recsys_unlearn.cli.declared import unlearner_names
 from recsys_unlearn.cli.output import durations, facts, show
 from recsys_unlearn.cli.progress import progress_bars
 from recsys_unlearn.errors import RecsysUnlearnError, UnreadableSource, UsageError
@@ -45,7 +44,13 @@ recsys-unlearn forget --users-file - --yes < leaving.txt
     metavar="ID,...",
     help="Forget only these items of one user, who stays. As in csv, an id with a comma is quoted.",
 )
-@click.option("--method", type=click.Choice(unlearner_names()), default="natural_ascent", show_default=True)
+@click.option(
+    "--method",
+    default="natural_ascent",
+    show_default=True,
+    metavar="NAME",
+    help="natural_ascent, healed_ascent, gradient_ascent, or retrain, which is exact and slow.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be forgotten, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask. Needed where nobody can be asked.")
 @click.option("--no-audit", is_flag=True, help="Do not measure whether the users are gone.")

@@ -57,7 +57,9 @@ class Commands(click.Group):
         except BrokenPipeError:
             raise ReaderLeft from None
 
-    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> None:
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, *rest: Any, **extra: Any
+    ) -> None:
         """Run, and end the process with the command's exit code."""
         arguments = list(sys.argv[1:] if args is None else args)
         extra["standalone_mode"] = False

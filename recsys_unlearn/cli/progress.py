@@ -3,8 +3,13 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from recsys_unlearn.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
 
 
 @contextmanager
@@ -20,8 +25,8 @@ def progress_bars(as_json: bool) -> Iterator[Progress | None]:
         yield _drawer(bars)
 
 
-def _drawer(bars: object) -> Progress:
-    tasks: dict[str, object] = {}
+def _drawer(bars: "Bars") -> Progress:
+    tasks: dict[str, TaskID] = {}
 
     def draw(what: str, done: int, total: int) -> None:
         if what not in tasks:

@@ -1,15 +1,16 @@
 """``recsys-unlearn train``: fit, evaluate, publish a version."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
 from recsys_unlearn.cli.command import command
-from recsys_unlearn.cli.declared import Field, fields
 from recsys_unlearn.cli.output import durations, facts, seconds, show
 from recsys_unlearn.cli.progress import progress_bars
+from recsys_unlearn.recommenders.options import FactorizationOptions
 
 HELP = {
     "dim": "Length of an embedding vector.",
@@ -35,18 +36,18 @@ recsys-unlearn train --config train.yaml --learning-rate 0.005
 
 
 def _with_hyper_parameters(function: Any) -> Any:
-    for field in reversed(fields("recommenders.factorization", "FactorizationOptions")):
-        function = _option(field)(function)
+    kinds = get_type_hints(FactorizationOptions)
+    for field in reversed(dataclasses.fields(FactorizationOptions)):
+        function = _option(field.name, kinds[field.name], field.default)(function)
     return function
 
 
-def _option(field: Field) -> Callable[[Any], Any]:
+def _option(name: str, kind: Any, default: Any) -> Callable[[Any], Any]:
     # No default is given to click: what is not typed must not win over the configuration file.
-    default = "" if field.default is None else f" [{field.default}]"
-    kind = click.Choice(field.choices) if field.choices else field.type
-    return click.option(
-        "--" + field.name.replace("_", "-"), field.name, type=kind, help=HELP.get(field.name, "") + default
-    )
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    type_ = click.Choice(choices) if choices else next(iter(get_args(kind)), kind)  # the int of int | None
+    shown = "" if default is None else f" [{default}]"
+    return click.option("--" + name.replace("_", "-"), name, type=type_, help=HELP.get(name, "") + shown)
 
 
 @command(EXAMPLES)
@@ -64,7 +65,6 @@ def train_command(workspace: Path, as_json: bool, config: Path | None, **given: 
     `recommend` answers from.
     """
     from recsys_unlearn.config import make_options
-    from recsys_unlearn.recommenders.factorization import FactorizationOptions
     from recsys_unlearn.workflows.train import train
     from recsys_unlearn.workspace import Workspace
 

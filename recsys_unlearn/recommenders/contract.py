@@ -55,7 +55,7 @@ class Recommender(ABC):
         """Train from scratch on ``interactions``; ``validation`` decides when to stop."""
 
     @abstractmethod
-    def resume(self, interactions: Interactions, steps: int, seed: int = 0) -> Self:
+    def resume(self, interactions: Interactions, steps: int, learning_rate: float) -> Self:
         """Return another that goes on training for some steps on ``interactions``; ``self`` stays."""
 
     def scores(self, users: np.ndarray) -> np.ndarray:

@@ -1,93 +1,33 @@
 """Matrix factorisation: a score is the inner product of a user vector and an item vector."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, Self, get_args
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from recsys_unlearn import losses
-from recsys_unlearn.errors import ConfigError, NothingLeft
+from recsys_unlearn.errors import NothingLeft
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.randomness import keyed_normal
 from recsys_unlearn.recommenders.batches import Batches, Negatives, Sampling
 from recsys_unlearn.recommenders.contract import Recommender
 from recsys_unlearn.recommenders.early_stopping import EarlyStopping
+from recsys_unlearn.recommenders.options import FactorizationOptions, Loss
 
 if TYPE_CHECKING:
     from recsys_unlearn.recommenders.embedding_tables import TrainingTables
 
-Similarity = Literal["cosine", "dot"]
-Loss = Literal["sampled_softmax", "popularity_softmax", "full_softmax", "bpr"]
-Optimizer = Literal["adam", "rowwise_adagrad"]
 NEGATIVES: dict[Loss, Sampling] = {
     "sampled_softmax": "uniform",
     "popularity_softmax": "popularity",
     "full_softmax": "everything",
     "bpr": "uniform",
 }
-
 INITIAL_SCALE = 0.1  # standard deviation of a fresh embedding's elements
-ABOVE_ZERO = (
-    *("dim", "temperature", "negatives", "learning_rate"),
-    *("batch_size", "epochs", "patience", "evaluate_every"),
-)
-
-
-@dataclass(frozen=True)
-class FactorizationOptions:
-    """Hyper-parameters of :class:`Factorization`.
-
-    Parameters
-    ----------
-    dim
-        Length d of an embedding vector.
-    similarity
-        ``cosine``: both vectors are normalised and the cosine is divided by ``temperature``.
-        ``dot``: the plain inner product.
-    loss
-        ``sampled_softmax``, ``bpr`` (both with ``negatives`` uniform items that a batch shares),
-        ``popularity_softmax`` (negatives drawn by popularity, log-expected correction), ``full_softmax``.
-    regularization
-        λ of λ(‖u‖² + ‖v‖²) per positive; for ``dot`` only, a cosine does not see lengths.
-    optimizer
-        ``adam`` on dense tables, or ``rowwise_adagrad`` fused into the backward pass.
-    epochs, patience
-        At most ``epochs``; with validation data, stop after ``patience`` evaluations without a better
-        Recall@20 and keep the best tables.
-    steps_per_epoch
-        Number of batches, so that a retrain with fewer interactions keeps every batch where it was;
-        by default as many as ``batch_size`` asks for.
-    """
-
-    dim: int = 64
-    similarity: Similarity = "cosine"
-    temperature: float = 0.15
-    loss: Loss = "sampled_softmax"
-    negatives: int = 512
-    regularization: float = 0.03
-    optimizer: Optimizer = "adam"
-    learning_rate: float = 0.005
-    batch_size: int = 2048
-    epochs: int = 40
-    patience: int = 3
-    evaluate_every: int = 2
-    steps_per_epoch: int | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse values that no training can use, all of them at once."""
-        wrong = [f"{name} must be above 0" for name in ABOVE_ZERO if getattr(self, name) <= 0]
-        for name, kind in (("similarity", Similarity), ("loss", Loss), ("optimizer", Optimizer)):
-            if getattr(self, name) not in get_args(kind):
-                wrong.append(f"{name} must be one of {', '.join(get_args(kind))}")
-        if self.regularization < 0:
-            wrong.append("regularization must not be negative")
-        if wrong:
-            raise ConfigError("factorization: " + "; ".join(wrong))
 
 
 class Factorization(Recommender):
@@ -140,14 +80,15 @@ class Factorization(Recommender):
         self.retrain_options = replace(options, epochs=epochs, steps_per_epoch=steps)
         return self
 
-    def resume(self, interactions: Interactions, steps: int, seed: int = 0) -> Self:
+    def resume(self, interactions: Interactions, steps: int, learning_rate: float) -> Self:
         """Go on training for some steps on ``interactions``, from the tables as they are.
 
-        Adam starts without momentum. Users without interactions keep the zeros they are served with.
+        Adam starts without momentum, and its first steps have full size whatever the gradient: a learning
+        rate well below training's is needed. Users without interactions keep their zeros.
         """
         from recsys_unlearn.recommenders.embedding_tables import training_tables
 
-        options = replace(self.options, seed=seed)
+        options = replace(self.options, learning_rate=learning_rate)
         trainer = type(self)(options)
         length_one = options.temperature if options.similarity == "cosine" else 1.0
         user, item = torch.from_numpy(self.user_table * length_one), torch.from_numpy(self.item_table)

@@ -38,10 +38,10 @@ def _describe(
         "tags": dict(version.tags),
         "metrics": dict(metrics),
         "change": {
-            name: value - parents[name]
+            name: value - earlier
             for name, value in metrics.items()
             if (name in UTILITY or name.startswith("audit/"))
             and value is not None
-            and parents.get(name) is not None
+            and (earlier := parents.get(name)) is not None
         },
     }

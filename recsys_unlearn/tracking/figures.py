@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
-STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
+STYLE: Any = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
 DOTS_PER_INCH = 110
 FALSE_ALARMS = 0.01  # the rate at which the true-positive rate is read off
 MOST_BINS, FEWEST_BINS = 40, 10
@@ -74,10 +74,10 @@ def score_figure(
     InvalidValue
         If a group is empty or holds NaN.
     """
-    groups = [("strangers", strangers, GREY, "-"), ("forgotten, after", forgotten_after, BLUE, "-")]
+    given = [("strangers", strangers, GREY, "-"), ("forgotten, after", forgotten_after, BLUE, "-")]
     if forgotten_before is not None:
-        groups.append(("forgotten, before", forgotten_before, ORANGE, "--"))
-    groups = [(name, _checked(scores, name), *rest) for name, scores, *rest in groups]
+        given.append(("forgotten, before", forgotten_before, ORANGE, "--"))
+    groups = [(name, _checked(scores, name), colour, line) for name, scores, colour, line in given]
     edges = _edges([scores for _, scores, *_ in groups])
     figure, axes = _figure(title)
     for position, (name, scores, colour, line) in enumerate(groups):

@@ -62,7 +62,7 @@ class Registry:
         logged, digest = self._log_model(Path(directory), run, labels)
         made = self._register(logged, run, labels | {"kind": run.kind, DIGEST_TAG: digest})
         run.model_id = logged.model_id
-        run.tags({"version": made.version} | ({} if parent is None else {PARENT_TAG: parent}))
+        run.tags({"version": str(made.version)} | ({} if parent is None else {PARENT_TAG: str(parent)}))
         return self._version(made, (), names.check(metrics or {}))
 
     def promote(self, number: int) -> Version:
@@ -148,7 +148,7 @@ class Registry:
     def _full(self, found: "ModelVersion", aliases: Mapping[str, int]) -> Version:
         own = tuple(sorted(alias for alias, number in aliases.items() if number == int(found.version)))
         with _none_if_missing():
-            run = self.tracker.client.get_run(found.run_id)
+            run = self.tracker.client.get_run(found.run_id or "")
             return self._version(found, own, names.measured(run.data.metrics))
         return self._version(found, own, {})  # the run was purged
 
@@ -157,7 +157,7 @@ class Registry:
         return Version(
             number=int(found.version),
             directory=self._root(_model_id(found)) / FILES_DIRECTORY,
-            run_id=found.run_id,
+            run_id=found.run_id or "",
             parent=None if parent is None else int(parent),
             created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
             aliases=aliases,
@@ -171,7 +171,7 @@ class Registry:
 
 
 def _model_id(found: "ModelVersion") -> str:
-    match = _SOURCE.fullmatch(found.source)
+    match = _SOURCE.fullmatch(found.source or "")
     if match is None:
         raise VersionError(
             f"version {found.version} lies outside this workspace's models, so it is not opened; "

@@ -204,7 +204,7 @@ class Run:
 
     def dict(self, value: Mapping[str, Any], name: str) -> None:
         """Save a mapping as the artifact ``NAME``, which ends in ``.json``."""
-        self._client.log_dict(self.run_id, value, _file_name(name, ".json"))
+        self._client.log_dict(self.run_id, dict(value), _file_name(name, ".json"))
 
     def table(self, columns: Mapping[str, Sequence[Any]], name: str) -> None:
         """Save equally long columns as the artifact ``NAME``, ``.json``; the UI shows a table."""

@@ -24,11 +24,14 @@ class HealedAscent(Unlearner):
     ascent
         The step.
     steps
-        Batches; a hundred are about one epoch of ML-1M.
+        Batches of the retained interactions.
+    learning_rate
+        Of these; a tenth of training's, see ``Recommender.resume``.
     """
 
     ascent: NaturalAscent = field(default_factory=NaturalAscent)
     steps: int = 100
+    learning_rate: float = 1e-3
 
     name = "healed_ascent"
     guarantee = "heuristic"
@@ -43,7 +46,7 @@ class HealedAscent(Unlearner):
     ) -> ForgetResult:
         stepped = self.ascent.forget(recommender, interactions, request, readiness).recommender
         retained = interactions.without(request.forget_set)
-        healed = stepped.resume(retained, self.steps)
+        healed = stepped.resume(retained, self.steps, self.learning_rate)
         everything = [np.arange(len(table)) for table in (healed.item_table, healed.user_table)]
         ready = NaturalReadiness.measure(healed, retained) if readiness else None
         return ForgetResult(healed, ready, *everything)

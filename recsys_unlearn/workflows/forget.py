@@ -10,7 +10,7 @@ items is recognised by the fingerprint that its version carries.
 import secrets
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +26,7 @@ from recsys_unlearn.retrieval import ItemIndex
 from recsys_unlearn.tracking.runs import Run
 from recsys_unlearn.tracking.versions import Version
 from recsys_unlearn.unlearning.contract import ForgetResult, Unlearner
+from recsys_unlearn.unlearning.gradient_ascent import GradientAscent
 from recsys_unlearn.unlearning.registry import METHODS, unlearner
 from recsys_unlearn.workflows.deletion_plan import DeletionPlan, plan_deletion
 from recsys_unlearn.workflows.evidence import Evidence, gather
@@ -241,7 +242,7 @@ class _Deletion:
 def _configured(method: str, recommender: Factorization, splits: Splits) -> Unlearner:
     """Return the method; one that stops at the strangers' level is told where that is."""
     chosen = unlearner(method)
-    if "stranger_level" not in {each.name for each in fields(chosen)} or not len(splits.strangers):
+    if not isinstance(chosen, GradientAscent) or not len(splits.strangers):
         return chosen
     level = fold_in_statistic(recommender, splits.strangers).log_likelihood.mean()
     return replace(chosen, stranger_level=float(level))

@@ -45,10 +45,13 @@ class Recommended:
         return asdict(self)
 
 
-def recommend(
-    workspace: Workspace, user: UserId, k: int = 20, fallback: Literal["popular"] | None = None
-) -> Recommended:
+def recommend(workspace: Workspace, user: UserId, k: int = 20, fallback: str | None = None) -> Recommended:
     """Top k items of the champion, without what is in the user's history.
+
+    Parameters
+    ----------
+    fallback
+        ``"popular"``: whom this workspace does not know gets the popular items.
 
     Raises
     ------
@@ -83,9 +86,15 @@ def _from_champion(
 ) -> Recommended:
     champion = open_version(workspace.registry(), store)
     recommender = champion.recommender()
-    vector, source = recommender.user_table[row], "model"
-    if not vector.any():
-        vector, source = _folded_in(recommender, history, row), "fold-in"
+    vector = recommender.user_table[row]
+    source: Source = "model" if vector.any() else "fold-in"
+    if source == "fold-in":
+        if not store.is_stranger(row):  # a deletion was killed after its version began to serve
+            raise UnknownUser(
+                "the model has forgotten this user, and their data is still to be erased: "
+                "run `recsys-unlearn forget` for them again"
+            )
+        vector = _folded_in(recommender, history, row)
     items, scores = champion.index().search(vector, k, [history.items_of(row)])
     found = items >= 0
     return Recommended(

@@ -51,4 +51,4 @@ def test_an_audit_that_could_not_be_made_has_no_figures():
 
 def test_what_could_not_be_estimated_is_a_dash():
     nothing = {"auc": None, "auc_interval": [None, None]}
-    assert audit_figures(AUDIT | nothing)["membership AUC"].startswith("– [–, –]")
+    assert audit_figures(AUDIT | nothing)["membership AUC"].startswith("– (0.5")

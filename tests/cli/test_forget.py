@@ -107,8 +107,8 @@ def test_items_are_read_as_csv():
         (["--user", "canary-a", "--user", "canary-b", "--items", "1"], "--items goes with one user, and 2"),
         (["--user", "canary-a", "--items", ""], "--items is empty"),
         (["--user", "canary-a"], "nobody to ask: pass --yes, or --dry-run"),
-        (["--user", "canary-a", "--method", "magic"], "'natural_ascent'"),
-        (["--user", "canary-a", "--method", "no_op"], "'natural_ascent'"),
+        (["--user", "canary-a", "--yes", "--method", "magic"], "there are natural_ascent"),
+        (["--user", "canary-a", "--yes", "--method", "no_op"], "there are natural_ascent"),
     ],
 )
 def test_requests_that_make_no_sense_are_code_2(run, arguments, message):

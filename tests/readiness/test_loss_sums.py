@@ -35,7 +35,9 @@ def slow_sums(recommender, interactions) -> dict[str, torch.Tensor]:
 
 def near(got, expected, share=1e-5):
     """Within ``share`` of the largest element: the sums are made of float32 scores."""
-    torch.testing.assert_close(got.double(), expected.double(), rtol=0, atol=share * float(expected.abs().max()))
+    torch.testing.assert_close(
+        got.double(), expected.double(), rtol=0, atol=share * float(expected.abs().max())
+    )
 
 
 def test_gradient_is_autograds_on_free_tables(free, train):
@@ -93,7 +95,9 @@ def test_sums_do_not_depend_on_the_batches(trained, train, monkeypatch):
 @pytest.mark.parametrize("split", ["by user", "by pair"])
 def test_sums_of_parts_add_up(trained, train, split):
     """Also where a user's own items are divided: each positive has its own term."""
-    part = train.of_users(range(0, 60, 3)) if split == "by user" else train.where(np.arange(len(train)) % 3 == 0)
+    part = (
+        train.of_users(range(0, 60, 3)) if split == "by user" else train.where(np.arange(len(train)) % 3 == 0)
+    )
     whole, one, two = (loss_sums(trained, data)[0] for data in (train, part, train.without(part)))
     for name, expected in vars(whole).items():
         near(getattr(one.plus(two), name), expected)
@@ -140,7 +144,9 @@ def test_large_scores_stay_finite(free):
 
 
 def test_tangent_and_retract():
-    points = torch.nn.functional.normalize(torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), dim=1)
+    points = torch.nn.functional.normalize(
+        torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), dim=1
+    )
     vectors = torch.randn(5, 4, generator=torch.Generator().manual_seed(1))
     inside = tangent(vectors, points)
     assert (inside * points).sum(1).abs().max() < 1e-6

@@ -15,7 +15,9 @@ from recsys_unlearn.unlearning.natural_ascent import NaturalAscent
 
 HELD = NaturalAscent(step_size=0)  # accounts for a deletion and leaves the item table where it is
 LEAVERS = np.array([3, 8, 21])
-ON_THE_SPHERE = "natural_ascent._retained clamps radial at 0; on the sphere it is negative for unpopular items"
+ON_THE_SPHERE = (
+    "natural_ascent._retained clamps radial at 0; on the sphere it is negative for unpopular items"
+)
 
 
 def expect_red(request, trained, fields=("radial",)):
@@ -101,7 +103,7 @@ def test_forgetting_everybody_leaves_nothing(free, train):
 
 
 def test_the_slope_follows_the_items_to_their_new_place(free, train):
-    """G + H·step foretells the retained slope after a deletion better than G alone: measured error .51 of its."""
+    """G + H·step foretells the retained slope after a deletion better than G alone (measured: .51 of its error)."""
     before = NaturalReadiness.measure(free, train)
     outcome = forgotten(free, train, [8], NaturalAscent())
     fresh = NaturalReadiness.measure(outcome.recommender, train.without_users([8])).sums.gradient

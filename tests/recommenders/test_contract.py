@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from recsys_unlearn import recommenders
-from recsys_unlearn.errors import ConfigError, RecsysUnlearnError, VersionError
+from recsys_unlearn.errors import ConfigError, NothingLeft, RecsysUnlearnError, VersionError
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.recommenders.contract import DESCRIPTION_FILE, WEIGHTS_FILE, Recommender
+from recsys_unlearn.recommenders.likelihood import mean_log_likelihood
 
 for module in pkgutil.iter_modules(recommenders.__path__):
     importlib.import_module(f"{recommenders.__name__}.{module.name}")
@@ -21,7 +22,11 @@ for module in pkgutil.iter_modules(recommenders.__path__):
 def concrete(kind):
     """Every class below ``kind`` that can be made."""
     below = {kind, *(deeper for child in kind.__subclasses__() for deeper in concrete(child))}
-    return {each for each in below if not each.__abstractmethods__ and each.__module__.startswith("recsys_unlearn")}
+    return {
+        each
+        for each in below
+        if not each.__abstractmethods__ and each.__module__.startswith("recsys_unlearn")
+    }
 
 
 KINDS = sorted(concrete(Recommender), key=lambda kind: kind.name)
@@ -128,6 +133,46 @@ def test_with_tables_keeps_kind_options_and_retrain_options(fitted):
     assert len(fitted.user_table) > 2
 
 
+# --- resume --------------------------------------------------------------------------------------
+
+
+def test_resuming_makes_another_object_and_is_deterministic(fitted, train):
+    before = tables_of(fitted)
+    one, two = (fitted.resume(train, 7) for _ in range(2))
+    assert tables_of(fitted) == before
+    assert tables_of(one) == tables_of(two) != before
+    assert (one.options, one.retrain_options) == (fitted.options, fitted.retrain_options)
+
+
+def test_resuming_for_no_steps_changes_nothing(fitted, train):
+    same = fitted.resume(train, 0)
+    np.testing.assert_allclose(same.user_table, fitted.user_table, atol=1e-5)
+    np.testing.assert_allclose(same.item_table, fitted.item_table, atol=1e-5)
+
+
+def test_resuming_goes_on_where_training_stopped(fitted, train):
+    """The model gets better at its training items; a fresh one has not come so far in as many steps."""
+    users = train.active_users
+    levels = [mean_log_likelihood(model, train, users).mean() for model in (fitted, fitted.resume(train, 20))]
+    assert levels[1] > levels[0] + 0.05
+
+
+def test_resuming_without_a_user_leaves_a_row_of_zeros(fitted, train):
+    resumed = fitted.resume(train.without_users([4]), 3)
+    assert not resumed.user_table[4].any()
+    assert resumed.user_table[5].any()
+
+
+def test_resuming_with_another_seed_draws_other_batches(fitted, train):
+    assert tables_of(fitted.resume(train, 7, seed=1)) != tables_of(fitted.resume(train, 7, seed=2))
+
+
+@pytest.mark.xfail(strict=True, raises=ZeroDivisionError, reason="Factorization.resume divides by no batches")
+def test_resuming_on_nothing_is_refused(fitted, train):
+    with pytest.raises(NothingLeft):
+        fitted.resume(train.without_users(range(60)), 5)
+
+
 # --- recommend -----------------------------------------------------------------------------------
 
 
@@ -178,7 +223,9 @@ def test_recommending_changes_nothing(fitted, train):
     assert tables_of(fitted) == before
 
 
-@pytest.mark.xfail(strict=True, reason="Recommender.recommend: k beyond the catalogue gives fewer than k columns")
+@pytest.mark.xfail(
+    strict=True, reason="Recommender.recommend: k beyond the catalogue gives fewer than k columns"
+)
 def test_more_places_than_items_are_filled_up(fitted, train):
     items, scores = fitted.recommend(np.array([1]), k=train.n_items + 3)
     assert items.shape == scores.shape == (1, train.n_items + 3)
@@ -235,7 +282,9 @@ def rewrite_tables(directory, change):
     save_file(tables, directory / WEIGHTS_FILE)
 
 
-UNCHECKED = pytest.mark.xfail(strict=True, reason="Recommender.load does not look at the tables' shapes and types")
+UNCHECKED = pytest.mark.xfail(
+    strict=True, reason="Recommender.load does not look at the tables' shapes and types"
+)
 DAMAGES = {
     "no directory": shutil.rmtree,
     "no description": lambda d: (d / DESCRIPTION_FILE).unlink(),
@@ -256,9 +305,15 @@ DAMAGES = {
     "a table too many": lambda d: rewrite_tables(d, lambda t: t.update(third=t["user_table"])),
 }
 UNSEEN = {
-    "tables of two widths": lambda d: rewrite_tables(d, lambda t: t.update(user_table=t["user_table"][:, 1:].copy())),
-    "a table of one dimension": lambda d: rewrite_tables(d, lambda t: t.update(user_table=t["user_table"][0].copy())),
-    "a table of another type": lambda d: rewrite_tables(d, lambda t: t.update(user_table=t["user_table"].astype(int))),
+    "tables of two widths": lambda d: rewrite_tables(
+        d, lambda t: t.update(user_table=t["user_table"][:, 1:].copy())
+    ),
+    "a table of one dimension": lambda d: rewrite_tables(
+        d, lambda t: t.update(user_table=t["user_table"][0].copy())
+    ),
+    "a table of another type": lambda d: rewrite_tables(
+        d, lambda t: t.update(user_table=t["user_table"].astype(int))
+    ),
 }
 
 

@@ -124,10 +124,14 @@ def test_the_initial_tables_are_not_written_to(initial, optimizer):
 
 
 @pytest.mark.xfail(
-    strict=True, reason="FusedTables: torchrec's planner makes tables below about 10 kB data_parallel", raises=AttributeError
+    strict=True,
+    reason="FusedTables: torchrec's planner makes tables below about 10 kB data_parallel",
+    raises=AttributeError,
 )
 def test_a_small_catalogue_can_be_trained_on_the_fused_path():
-    with training_tables({"user": torch.ones(24, 8), "item": torch.ones(20, 8)}, "rowwise_adagrad", RATE) as tables:
+    with training_tables(
+        {"user": torch.ones(24, 8), "item": torch.ones(20, 8)}, "rowwise_adagrad", RATE
+    ) as tables:
         assert torch.equal(tables.tables()[1], torch.ones(20, 8))
 
 
@@ -168,7 +172,11 @@ def torchrun(out):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     group = subprocess.Popen(
-        [*command, str(SCRIPT), str(out)], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*command, str(SCRIPT), str(out)],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     try:
         _, messages = group.communicate(timeout=120)
@@ -185,7 +193,9 @@ def test_two_processes_reach_the_tables_of_one(tmp_path):
     with process_group():
         one = two_processes.both()
     two = torchrun(tmp_path / "tables")
-    assert sorted(one) == sorted(two) == [f"{p}/{t}_table" for p in ("fit", "halves") for t in ("item", "user")]
+    assert (
+        sorted(one) == sorted(two) == [f"{p}/{t}_table" for p in ("fit", "halves") for t in ("item", "user")]
+    )
     for name, table in one.items():
         np.testing.assert_allclose(two[name], table, atol=1e-5)
         assert table.std() > 0.05

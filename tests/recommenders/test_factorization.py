@@ -25,7 +25,9 @@ def board():
         hidden = set(draw.choice(liked, HIDDEN, replace=False).tolist())
         train += [(user, item) for item in liked if item not in hidden]
         test += [(user, item) for item in hidden]
-    return tuple(Interactions.from_pairs(*zip(*pairs, strict=True), N_USERS, N_ITEMS) for pairs in (train, test))
+    return tuple(
+        Interactions.from_pairs(*zip(*pairs, strict=True), N_USERS, N_ITEMS) for pairs in (train, test)
+    )
 
 
 @pytest.fixture(params=OPTIMIZERS)
@@ -75,7 +77,7 @@ def test_torch_and_numpy_global_seeds_play_no_part(board, options):
     results = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002
+        np.random.seed(seed)
         results.append(bytes_of(Factorization(options).fit(board[0])))
     assert results[0] == results[1]
 
@@ -100,7 +102,9 @@ def test_one_and_two_threads_give_the_same_bytes(options):
 
 def test_a_user_who_was_removed_is_a_user_who_never_was(board, options):
     train, _ = board
-    users, items = zip(*[(u, i) for u, i in zip(train.users, train.items, strict=True) if u != 7], strict=True)
+    users, items = zip(
+        *[(u, i) for u, i in zip(train.users, train.items, strict=True) if u != 7], strict=True
+    )
     never = Interactions.from_pairs(users, items, N_USERS, N_ITEMS)
     model = Factorization(options).fit(train)  # has seen the user
     assert bytes_of(model.fit(train.without_users([7]))) == bytes_of(Factorization(options).fit(never))
@@ -150,7 +154,8 @@ def test_a_cosine_serves_unit_items_and_users_as_long_as_one_by_temperature(boar
 
 def test_a_dot_product_serves_free_lengths_that_regularisation_shortens(board):
     weak, strong = (
-        Factorization(replace(SMALL, similarity="dot", regularization=size)).fit(board[0]) for size in (0, 0.3)
+        Factorization(replace(SMALL, similarity="dot", regularization=size)).fit(board[0])
+        for size in (0, 0.3)
     )
     assert np.linalg.norm(strong.user_table) < 0.9 * np.linalg.norm(weak.user_table)
     assert np.linalg.norm(weak.item_table, axis=1).std() > 0.01
@@ -189,7 +194,9 @@ def test_stopping_early_does_not_train_on(board):
 
 def test_empty_validation_is_no_validation(board):
     nothing = board[1].where(np.zeros(len(board[1]), bool))
-    assert bytes_of(Factorization(SMALL).fit(board[0], nothing)) == bytes_of(Factorization(SMALL).fit(board[0]))
+    assert bytes_of(Factorization(SMALL).fit(board[0], nothing)) == bytes_of(
+        Factorization(SMALL).fit(board[0])
+    )
 
 
 def test_nothing_to_train_on():
@@ -199,7 +206,9 @@ def test_nothing_to_train_on():
 
 def test_every_wrong_option_is_reported_at_once():
     with pytest.raises(ConfigError) as caught:
-        FactorizationOptions(dim=0, similarity="euclid", loss="hinge", optimizer="sgd", epochs=-1, regularization=-1)
+        FactorizationOptions(
+            dim=0, similarity="euclid", loss="hinge", optimizer="sgd", epochs=-1, regularization=-1
+        )
     expected = [
         "dim must be above 0",
         "epochs must be above 0",
@@ -214,7 +223,16 @@ def test_every_wrong_option_is_reported_at_once():
 
 @pytest.mark.parametrize(
     "name",
-    ["dim", "temperature", "negatives", "learning_rate", "batch_size", "epochs", "patience", "evaluate_every"],
+    [
+        "dim",
+        "temperature",
+        "negatives",
+        "learning_rate",
+        "batch_size",
+        "epochs",
+        "patience",
+        "evaluate_every",
+    ],
 )
 def test_what_must_be_above_zero(name):
     with pytest.raises(ConfigError, match=f"{name} must be above 0"):

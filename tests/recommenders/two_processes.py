@@ -42,12 +42,17 @@ def train_on_halves() -> dict[str, torch.Tensor]:
 def fit() -> dict[str, torch.Tensor]:
     """Train a recommender by its own ``fit``, as ``torchrun pipelines/train.py`` would."""
     draw = np.random.default_rng(0)
-    data = Interactions.from_pairs(draw.integers(0, N_USERS, 900), draw.integers(0, N_ITEMS, 900), N_USERS, N_ITEMS)
+    data = Interactions.from_pairs(
+        draw.integers(0, N_USERS, 900), draw.integers(0, N_ITEMS, 900), N_USERS, N_ITEMS
+    )
     options = FactorizationOptions(
         dim=DIM, optimizer="rowwise_adagrad", learning_rate=0.3, negatives=32, batch_size=128, epochs=2
     )
     model = Factorization(options).fit(data)
-    return {"user_table": torch.from_numpy(model.user_table), "item_table": torch.from_numpy(model.item_table)}
+    return {
+        "user_table": torch.from_numpy(model.user_table),
+        "item_table": torch.from_numpy(model.item_table),
+    }
 
 
 def both() -> dict[str, torch.Tensor]:

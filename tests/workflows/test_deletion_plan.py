@@ -26,6 +26,13 @@ def plan(store, splits):
 
 
 @pytest.fixture
+def member(store, splits):
+    """Id of a user with something in each of the three splits."""
+    parts = splits.train, splits.validation, splits.test
+    return store.user_id(int(np.flatnonzero(np.min([part.user_counts for part in parts], axis=0))[0]))
+
+
+@pytest.fixture
 def row(store, member):
     return store.user_row(member)
 
@@ -84,7 +91,9 @@ def test_the_request_is_what_the_model_was_trained_on(plan, member, row):
     assert request.partial_users.tolist() == []
 
 
-def test_a_fingerprint_is_the_request_s_and_the_store_s(plan, workspace, store, splits, member, stranger, row):
+def test_a_fingerprint_is_the_request_s_and_the_store_s(
+    plan, workspace, store, splits, member, stranger, row
+):
     items = store.item_ids(splits.train.items_of(row)[:2].tolist())
     first = plan([member], items).fingerprint
     assert re.fullmatch("[0-9a-f]{32}", first)
@@ -119,7 +128,9 @@ def test_items_of_two_users(plan, member, stranger):
 
 
 def test_one_unknown_user_among_known_ones_is_counted_and_not_named(plan, member, stranger):
-    with pytest.raises(UnknownUser, match=r"1 of the 3 users are not in this workspace: .* Nothing") as caught:
+    with pytest.raises(
+        UnknownUser, match=r"1 of the 3 users are not in this workspace: .* Nothing"
+    ) as caught:
         plan([member, "canary-nobody", stranger])
     assert "canary" not in str(caught.value)
 

@@ -76,7 +76,9 @@ def test_a_version_of_another_ingest_is_refused(pristine, tmp_path):
     from recsys_unlearn.interactions import InteractionStore
 
     ingest(interactions(), tmp_path / "store", IngestOptions(n_buckets=1))
-    with pytest.raises(StoreError, match=r"version 1 was trained on another ingest.*run `recsys-unlearn train`"):
+    with pytest.raises(
+        StoreError, match=r"version 1 was trained on another ingest.*run `recsys-unlearn train`"
+    ):
         open_version(pristine.registry(), InteractionStore.open(tmp_path / "store"))
 
 
