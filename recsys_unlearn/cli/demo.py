@@ -48,12 +48,19 @@ def _parts(outcome: Mapping[str, Any]) -> Iterator[Any]:
     refused = outcome["refused"]
     yield f"5. Recommended to them again, which ends in exit code {refused['exit_code']}:"
     yield f"  {refused['message']}"
+    batch = outcome["batch"]
+    found = batch["audit"]
+    if found:
+        yield (
+            f"6. Forgot {batch['users']} more at once: membership AUC {found['auc_before']:.2f} before, "
+            f"{found['auc']:.2f} after; verdict: {found['verdict']}."
+        )
     left = outcome["audit"]["audit"]
     yield (
-        f"6. Audited version {outcome['audit']['version']}: for the users who are still in it, "
+        f"7. Audited version {outcome['audit']['version']}: for the users who are still in it, "
         f"membership AUC {left['auc']:.2f} ({left['verdict']})."
     )
-    yield "7. Compared the versions:"
+    yield "8. Compared the versions:"
     yield from comparison_parts(outcome["versions"], SHOWN)
     yield f"All of it took {seconds(outcome['seconds'])}. In the MLflow UI:"
     yield f"  recsys-unlearn ui --workspace {outcome['workspace']}"

@@ -12,6 +12,7 @@ import numpy as np
 from recsys_unlearn import durable
 from recsys_unlearn.errors import RecsysUnlearnError, StoreError, UnknownUser, UsageError
 from recsys_unlearn.interactions import IngestOptions, InteractionStore, UserId, ingest
+from recsys_unlearn.interactions.contract import sample_users
 from recsys_unlearn.interactions.synthetic import SyntheticOptions, generate
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.recommenders.factorization import FactorizationOptions
@@ -24,6 +25,7 @@ from recsys_unlearn.workspace import Workspace
 
 MARKER = ".recsys-unlearn-demo"
 K = 5
+COHORT = 60
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,9 @@ class DemoOutcome:
     ----------
     user
         Id of the synthetic user who was forgotten.
-    ingest, train, recommended, forget, audit
-        As the commands of these names print them with ``--json``.
+    ingest, train, recommended, forget, batch, audit
+        As the commands of these names print them with ``--json``; ``batch`` is a deletion of ``COHORT``
+        more users at once, enough of them for a verdict.
     refused
         What recommending for the forgotten user gave: ``type, message, exit_code``.
     versions
@@ -48,6 +51,7 @@ class DemoOutcome:
     train: dict[str, Any]
     recommended: dict[str, Any]
     forget: dict[str, Any]
+    batch: dict[str, Any]
     refused: dict[str, Any]
     audit: dict[str, Any]
     versions: list[dict[str, Any]]
@@ -86,6 +90,7 @@ def demo(
         recommended=recommended,
         forget=forgotten,
         refused=_refusal(workspace, user),
+        batch=forget(workspace, _cohort(workspace.store()), progress=progress).as_dict(),
         audit=audit(workspace, progress=progress).as_dict(),
         versions=compare(workspace).as_list(),
         seconds=time.perf_counter() - started,
@@ -136,6 +141,11 @@ def _typical_user(store: InteractionStore) -> UserId:
     users = train_split.active_users
     order = np.argsort(train_split.user_counts[users], kind="stable")
     return store.user_id(int(users[order[len(order) // 2]]))
+
+
+def _cohort(store: InteractionStore) -> list[UserId]:
+    chosen = sample_users(store.splits().train, COHORT, "demo cohort").active_users
+    return [store.user_id(int(row)) for row in chosen]
 
 
 def _refusal(workspace: Workspace, user: UserId) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Train a version on the store, measure it, and let it serve if it is good enough."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +10,9 @@ from recsys_unlearn.progress import Progress
 from recsys_unlearn.readiness.natural import NaturalReadiness
 from recsys_unlearn.recommenders.factorization import Factorization, FactorizationOptions
 from recsys_unlearn.retrieval import ItemIndex
-from recsys_unlearn.tracking.registry import Registry
+from recsys_unlearn.tracking.figures import recall_figure
+from recsys_unlearn.tracking.runs import Run
+from recsys_unlearn.tracking.versions import Version
 from recsys_unlearn.workflows.stopwatch import Stopwatch
 from recsys_unlearn.workflows.version_files import STORE_TAG, staged
 from recsys_unlearn.workspace import Workspace
@@ -73,17 +76,19 @@ def train(
         with clock.part("evaluation"):
             metrics = utility(recommender, splits, progress)
         tags = {STORE_TAG: store.store_id, "method": "train"}
+        champion = registry.champion()
         with registry.tracker.run("train", "train", tags, asdict(recommender.options)) as run:
             run.dataset(store.digest, store.n_users, store.n_items, len(splits.train))
+            _draw(run, champion.metrics if champion else metrics, metrics)
             with clock.part("publish"), staged(recommender, readiness, index) as directory:
                 version = registry.publish(directory, run, tags=tags, metrics=_logged(metrics, clock))
-        champion = _takes_over(registry, metrics)
-        if champion:
+        takes_over = _takes_over(champion, metrics)
+        if takes_over:
             registry.promote(version.number)
     return TrainOutcome(
         version=version.number,
         model=recommender.name,
-        champion=champion,
+        champion=takes_over,
         epochs=recommender.retrain_options.epochs,
         users=len(splits.train.active_users),
         items=store.n_items,
@@ -111,8 +116,15 @@ def seen(splits: Splits) -> Interactions:
     return splits.train.union(splits.validation)
 
 
-def _takes_over(registry: Registry, metrics: dict[str, float]) -> bool:
-    champion = registry.champion()
+def _draw(run: Run, before: Mapping[str, float], after: Mapping[str, float]) -> None:
+    """Log the picture that every kind of run has, so that the UI's comparison finds it in both."""
+    shown = [name for name in ("recall@20", "ndcg@20") if name in before and name in after]
+    if shown:
+        then, now = ({name: side[name] for name in shown} for side in (before, after))
+        run.figure(recall_figure(then, now, title="Against the version that served before"), "recall.png")
+
+
+def _takes_over(champion: Version | None, metrics: dict[str, float]) -> bool:
     if champion is None:
         return True
     return metrics.get("recall@20", 0.0) >= GATE * champion.metrics.get("recall@20", 0.0)

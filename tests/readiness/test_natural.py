@@ -103,7 +103,7 @@ def test_forgetting_everybody_leaves_nothing(free, train):
 
 
 def test_the_slope_follows_the_items_to_their_new_place(free, train):
-    """G + H·step foretells the retained slope after a deletion better than G alone (measured: .51 of its error)."""
+    """G + H·step foretells the retained slope after a deletion; measured: .51 of the error of G alone."""
     before = NaturalReadiness.measure(free, train)
     outcome = forgotten(free, train, [8], NaturalAscent())
     fresh = NaturalReadiness.measure(outcome.recommender, train.without_users([8])).sums.gradient

@@ -7,7 +7,7 @@ from trained_workspace import TINY_DATA, TINY_MODEL
 from recsys_unlearn.errors import UsageError
 from recsys_unlearn.interactions import IngestOptions, ingest
 from recsys_unlearn.workflows import demo as module
-from recsys_unlearn.workflows.demo import MARKER, demo
+from recsys_unlearn.workflows.demo import COHORT, MARKER, demo
 from recsys_unlearn.workspace import Workspace
 
 
@@ -40,8 +40,9 @@ def test_every_step_of_the_story_happened(told):
     assert outcome.recommended["user"] == outcome.user
     assert len(outcome.recommended["items"]) == 5
     assert outcome.forget["status"] == "completed"
-    assert outcome.audit["version"] == 2
-    assert [each["version"] for each in outcome.versions] == [1, 2]
+    assert (outcome.batch["users"], outcome.batch["version"]) == (COHORT, 3)
+    assert outcome.audit["version"] == 3
+    assert [each["version"] for each in outcome.versions] == [1, 2, 3]
 
 
 def test_the_forgotten_user_is_refused_and_in_no_file(told):
