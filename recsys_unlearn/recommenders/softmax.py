@@ -3,7 +3,8 @@
 With N uniform negatives the expected partition function of user u is Z_u = N · mean_j e^{s_uj}, and a
 positive has probability p_ui = e^{s_ui} / (e^{s_ui} + Z_u). Written so, neither needs a random draw:
 forgetting and auditing differentiate the loss that training estimated (docs/forgetting.md, "The
-loss"). ``full_softmax`` and ``popularity_softmax`` are the case N = m.
+loss"). ``full_softmax`` and ``popularity_softmax`` are the case N = m. ``bpr`` is N = 1, since
+-log σ(s_ui - s_uj) is a softmax over two; taking the expectation inside the logarithm costs more there.
 """
 
 import math
@@ -44,7 +45,8 @@ def geometry_of(recommender: Recommender) -> Geometry:
     """Geometry of the loss that a factorisation was trained with."""
     options = recommender.options
     n_items = len(recommender.item_table)
-    negatives = float(options.negatives if options.loss == "sampled_softmax" else n_items)
+    drawn = {"sampled_softmax": options.negatives, "bpr": 1}  # the other losses see the whole catalogue
+    negatives = float(drawn.get(options.loss, n_items))
     if options.similarity == "cosine":
         return Geometry(negatives, spherical=True, user_length=1 / options.temperature)
     return Geometry(negatives, regularization=options.regularization)

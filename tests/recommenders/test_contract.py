@@ -138,14 +138,14 @@ def test_with_tables_keeps_kind_options_and_retrain_options(fitted):
 
 def test_resuming_makes_another_object_and_is_deterministic(fitted, train):
     before = tables_of(fitted)
-    one, two = (fitted.resume(train, 7) for _ in range(2))
+    one, two = (fitted.resume(train, 7, 0.01) for _ in range(2))
     assert tables_of(fitted) == before
     assert tables_of(one) == tables_of(two) != before
     assert (one.options, one.retrain_options) == (fitted.options, fitted.retrain_options)
 
 
 def test_resuming_for_no_steps_changes_nothing(fitted, train):
-    same = fitted.resume(train, 0)
+    same = fitted.resume(train, 0, 0.01)
     np.testing.assert_allclose(same.user_table, fitted.user_table, atol=1e-5)
     np.testing.assert_allclose(same.item_table, fitted.item_table, atol=1e-5)
 
@@ -153,24 +153,27 @@ def test_resuming_for_no_steps_changes_nothing(fitted, train):
 def test_resuming_goes_on_where_training_stopped(fitted, train):
     """The model gets better at its training items; a fresh one has not come so far in as many steps."""
     users = train.active_users
-    levels = [mean_log_likelihood(model, train, users).mean() for model in (fitted, fitted.resume(train, 20))]
+    levels = [mean_log_likelihood(model, train, users).mean() for model in (fitted, fitted.resume(train, 20, 0.01))]
     assert levels[1] > levels[0] + 0.05
 
 
 def test_resuming_without_a_user_leaves_a_row_of_zeros(fitted, train):
-    resumed = fitted.resume(train.without_users([4]), 3)
+    resumed = fitted.resume(train.without_users([4]), 3, 0.01)
     assert not resumed.user_table[4].any()
     assert resumed.user_table[5].any()
 
 
-def test_resuming_with_another_seed_draws_other_batches(fitted, train):
-    assert tables_of(fitted.resume(train, 7, seed=1)) != tables_of(fitted.resume(train, 7, seed=2))
+def test_resuming_at_a_smaller_learning_rate_moves_less(fitted, train):
+    small, large = (
+        np.abs(fitted.resume(train, 3, rate).item_table - fitted.item_table).max() for rate in (1e-4, 1e-2)
+    )
+    assert small < 0.1 * large
 
 
 @pytest.mark.xfail(strict=True, raises=ZeroDivisionError, reason="Factorization.resume divides by no batches")
 def test_resuming_on_nothing_is_refused(fitted, train):
     with pytest.raises(NothingLeft):
-        fitted.resume(train.without_users(range(60)), 5)
+        fitted.resume(train.without_users(range(60)), 5, 0.01)
 
 
 # --- recommend -----------------------------------------------------------------------------------

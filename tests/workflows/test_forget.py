@@ -7,18 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 import trained_workspace
-from workspace_contents import hashes, holding, model_files, recommender, tree
+from workspace_contents import holding, model_files, recommender, tree
 
-from recsys_unlearn.audit import report
 from recsys_unlearn.errors import (
-    Locked,
-    UnknownItem,
     UnknownUser,
     UsageError,
-    VerificationFailed,
-    VersionError,
 )
-from recsys_unlearn.interactions import IngestOptions, ingest
 from recsys_unlearn.recommenders.factorization import Factorization
 from recsys_unlearn.recommenders.fold_in import fold_in
 from recsys_unlearn.recommenders.softmax import geometry_of
@@ -39,8 +33,8 @@ BROKEN = {
     "healed_ascent": pytest.mark.xfail(
         strict=True,
         raises=UsageError,
-        reason="workflows.forget._parameters hands MLflow the nested options (HealedAscent.ascent), which takes "
-        "scalars only: the method cannot be used",
+        reason="workflows.forget._parameters hands MLflow the nested options (HealedAscent.ascent), which "
+        "takes scalars only",
     )
 }
 
@@ -74,9 +68,6 @@ def members(pristine):
 def _items_of(workspace, user, most):
     store = workspace.store()
     return store.item_ids(store.splits().train.items_of(store.user_row(user))[:most].tolist())
-
-
-# What a deletion of an account leaves
 
 
 def test_the_outcome_has_the_keys_of_the_issue(deletion):
@@ -218,9 +209,6 @@ def test_forgetting_again_finds_nobody_and_changes_nothing(deletion):
     assert [each.number for each in deletion.workspace.registry().versions()] == [2, 1]
 
 
-# Other requests
-
-
 def test_many_users_at_once(workspace, members):
     rows = [workspace.store().user_row(user) for user in members[:25]]
     outcome = forget(workspace, [*members[:25], members[0]])
@@ -354,112 +342,3 @@ def test_progress_goes_through_all_steps(workspace, member):
     told = []
     forget(workspace, [member], progress=lambda step, done, of: told.append((step, done, of)))
     assert told == [(step, number, 5) for number, step in enumerate(STEPS, start=1)]
-
-
-# Dry run, refusals
-
-
-@pytest.mark.parametrize("some_items", [False, True])
-def test_a_dry_run_says_what_would_be_done_and_touches_nothing(workspace, member, some_items):
-    items = _items_of(workspace, member, 2) if some_items else None
-    history = 2 if some_items else len(workspace.store().history(workspace.store().user_row(member)))
-    before = tree(workspace.root)
-    outcome = forget(workspace, [member], items, dry_run=True)
-    assert tree(workspace.root) == before
-    assert (outcome.status, outcome.version, outcome.parent_version) == ("planned", 1, 1)
-    assert (outcome.users, outcome.interactions, outcome.older_versions) == (1, history, [])
-    assert set(outcome.as_dict()) == {*DEMANDED, *ADDED, "seconds", "utility", "audit"}
-
-
-def test_a_dry_run_waits_for_nobody(workspace, member):
-    with workspace.locked():
-        assert forget(workspace, [member], dry_run=True).status == "planned"
-
-
-@pytest.mark.parametrize("dry_run", [False, True])
-def test_one_unknown_user_among_known_ones_stops_it_all(workspace, member, stranger, dry_run):
-    before = _without_lock(tree(workspace.root))
-    with pytest.raises(UnknownUser, match="1 of the 3 users are not in this workspace") as caught:
-        forget(workspace, [member, "canary-nobody", stranger], dry_run=dry_run)
-    assert "canary" not in str(caught.value)
-    assert _without_lock(tree(workspace.root)) == before
-
-
-@pytest.mark.parametrize(
-    ("items", "error", "message"),
-    [
-        (["no-such-item"], UnknownItem, "no such item in this workspace's catalogue"),
-        (None, UsageError, "no method 'row_drop'; there are natural_ascent"),
-    ],
-)
-def test_requests_that_make_no_sense_change_nothing(workspace, member, items, error, message):
-    before = _without_lock(tree(workspace.root))
-    with pytest.raises(error, match=message):
-        forget(workspace, [member], items, method="natural_ascent" if items else "row_drop")
-    assert _without_lock(tree(workspace.root)) == before
-
-
-def test_while_somebody_else_changes_the_workspace(workspace, member):
-    with workspace.locked(), pytest.raises(Locked):
-        forget(workspace, [member])
-    assert workspace.store().user_row(member) >= 0
-
-
-def test_before_the_first_training_there_is_nothing_to_forget_from(tmp_path):
-    frame = trained_workspace.interactions()
-    workspace = Workspace(tmp_path)
-    ingest(frame, workspace.store_dir, IngestOptions(n_buckets=1))
-    with pytest.raises(VersionError, match="run `recsys-unlearn train` first"):
-        forget(workspace, [frame["user"][0]])
-
-
-# An audit that fails
-
-
-@pytest.fixture
-def refused(workspace, member, monkeypatch):
-    """A deletion whose audit finds the user remembered, whatever the figures are."""
-    before = hashes(workspace.store_dir), model_files(workspace)
-    with monkeypatch.context() as patch, pytest.raises(VerificationFailed) as caught:
-        patch.setattr(report, "FEWEST_USERS", 1)
-        patch.setattr(report, "TOLERANCE", -1.0)
-        forget(workspace, [member])
-    return SimpleNamespace(workspace=workspace, user=member, message=str(caught.value), before=before)
-
-
-def test_a_failed_audit_changes_neither_data_nor_champion(refused):
-    assert (hashes(refused.workspace.store_dir), model_files(refused.workspace)) == refused.before
-    registry = refused.workspace.registry()
-    assert registry.champion().number == 1
-    assert registry.version(2).aliases == ()
-    assert recommend(refused.workspace, refused.user).version == 1
-
-
-def test_a_failed_audit_says_what_was_found_and_what_to_do(refused):
-    assert refused.message.startswith("the audit found the users remembered (membership AUC 0.")
-    assert "Version 2 was made and serves nobody; version 1 still serves" in refused.message
-    assert refused.message.endswith("Run the same command with --method retrain")
-    assert "canary" not in refused.message
-
-
-def test_a_failed_audit_is_a_failed_run_with_its_figures(refused):
-    version = refused.workspace.registry().version(2)
-    run = refused.workspace.tracker().client.get_run(version.run_id)
-    assert (run.info.status, run.data.tags["error"]) == ("FAILED", "VerificationFailed")
-    assert "audit/auc" in version.metrics
-
-
-def test_after_a_failed_audit_a_retrain_may_follow(refused):
-    outcome = forget(refused.workspace, [refused.user], method="retrain")
-    assert (outcome.version, outcome.parent_version, outcome.status) == (3, 1, "completed")
-    assert holding(refused.workspace.root, refused.user) == []
-
-
-def test_without_an_audit_the_same_deletion_goes_through(refused):
-    assert forget(refused.workspace, [refused.user], verify=False).version == 3
-    assert model_files(refused.workspace, 3) == model_files(refused.workspace, 2)
-
-
-def _without_lock(files):
-    """Taking the lock makes its file, which says nothing."""
-    return {name: found for name, found in files.items() if name not in ("data", "data/.lock")}

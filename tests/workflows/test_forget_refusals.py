@@ -1,0 +1,130 @@
+"""Deletions that are not carried out: planned, impossible, or found wanting by their audit."""
+
+from dataclasses import fields
+from types import SimpleNamespace
+
+import pytest
+import trained_workspace
+from workspace_contents import hashes, holding, model_files, tree
+
+from recsys_unlearn.audit import report
+from recsys_unlearn.errors import (
+    Locked,
+    UnknownItem,
+    UnknownUser,
+    UsageError,
+    VerificationFailed,
+    VersionError,
+)
+from recsys_unlearn.interactions import IngestOptions, ingest
+from recsys_unlearn.workflows.forget import forget
+from recsys_unlearn.workflows.recommend import recommend
+from recsys_unlearn.workspace import Workspace
+
+
+@pytest.mark.parametrize("some_items", [False, True])
+def test_a_dry_run_says_what_would_be_done_and_touches_nothing(workspace, member, some_items):
+    store = workspace.store()
+    history = store.history(store.user_row(member))
+    items = store.item_ids(history.items[:2].tolist()) if some_items else None
+    before = tree(workspace.root)
+    outcome = forget(workspace, [member], items, dry_run=True)
+    assert tree(workspace.root) == before
+    assert (outcome.status, outcome.version, outcome.parent_version) == ("planned", 1, 1)
+    assert (outcome.users, outcome.interactions, outcome.older_versions) == (
+        1,
+        2 if some_items else len(history),
+        [],
+    )
+    assert set(outcome.as_dict()) == {each.name for each in fields(outcome)}
+
+
+def test_a_dry_run_waits_for_nobody(workspace, member):
+    with workspace.locked():
+        assert forget(workspace, [member], dry_run=True).status == "planned"
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_one_unknown_user_among_known_ones_stops_it_all(workspace, member, stranger, dry_run):
+    before = _without_lock(tree(workspace.root))
+    with pytest.raises(UnknownUser, match="1 of the 3 users are not in this workspace") as caught:
+        forget(workspace, [member, "canary-nobody", stranger], dry_run=dry_run)
+    assert "canary" not in str(caught.value)
+    assert _without_lock(tree(workspace.root)) == before
+
+
+@pytest.mark.parametrize(
+    ("items", "error", "message"),
+    [
+        (["no-such-item"], UnknownItem, "no such item in this workspace's catalogue"),
+        (None, UsageError, "no method 'row_drop'; there are natural_ascent"),
+    ],
+)
+def test_requests_that_make_no_sense_change_nothing(workspace, member, items, error, message):
+    before = _without_lock(tree(workspace.root))
+    with pytest.raises(error, match=message):
+        forget(workspace, [member], items, method="natural_ascent" if items else "row_drop")
+    assert _without_lock(tree(workspace.root)) == before
+
+
+def test_while_somebody_else_changes_the_workspace(workspace, member):
+    with workspace.locked(), pytest.raises(Locked):
+        forget(workspace, [member])
+    assert workspace.store().user_row(member) >= 0
+
+
+def test_before_the_first_training_there_is_nothing_to_forget_from(tmp_path):
+    frame = trained_workspace.interactions()
+    workspace = Workspace(tmp_path)
+    ingest(frame, workspace.store_dir, IngestOptions(n_buckets=1))
+    with pytest.raises(VersionError, match="run `recsys-unlearn train` first"):
+        forget(workspace, [frame["user"][0]])
+
+
+@pytest.fixture
+def refused(workspace, member, monkeypatch):
+    """A deletion whose audit finds the user remembered, whatever the figures are."""
+    before = hashes(workspace.store_dir), model_files(workspace)
+    with monkeypatch.context() as patch, pytest.raises(VerificationFailed) as caught:
+        patch.setattr(report, "FEWEST_USERS", 1)
+        patch.setattr(report, "TOLERANCE", -1.0)
+        forget(workspace, [member])
+    return SimpleNamespace(workspace=workspace, user=member, message=str(caught.value), before=before)
+
+
+def test_a_failed_audit_changes_neither_data_nor_champion(refused):
+    assert (hashes(refused.workspace.store_dir), model_files(refused.workspace)) == refused.before
+    registry = refused.workspace.registry()
+    assert registry.champion().number == 1
+    assert registry.version(2).aliases == ()
+    assert recommend(refused.workspace, refused.user).version == 1
+
+
+def test_a_failed_audit_says_what_was_found_and_what_to_do(refused):
+    assert refused.message.startswith("the audit found the users remembered (membership AUC 0.")
+    assert "Version 2 was made and serves nobody; version 1 still serves" in refused.message
+    assert refused.message.endswith("Run the same command with --method retrain")
+    assert "canary" not in refused.message
+
+
+def test_a_failed_audit_is_a_failed_run_with_its_figures(refused):
+    version = refused.workspace.registry().version(2)
+    run = refused.workspace.tracker().client.get_run(version.run_id)
+    assert (run.info.status, run.data.tags["error"]) == ("FAILED", "VerificationFailed")
+    assert "audit/auc" in version.metrics
+
+
+def test_after_a_failed_audit_a_retrain_may_follow(refused):
+    outcome = forget(refused.workspace, [refused.user], method="retrain")
+    assert (outcome.version, outcome.parent_version, outcome.status) == (3, 1, "completed")
+    assert holding(refused.workspace.root, refused.user) == []
+
+
+def test_without_an_audit_the_same_deletion_goes_through(refused):
+    assert forget(refused.workspace, [refused.user], verify=False).version == 3
+    assert model_files(refused.workspace, 3) == model_files(refused.workspace, 2)
+
+
+def _without_lock(files):
+    """Taking the lock makes its file, which says nothing."""
+    return {name: found for name, found in files.items() if name not in ("data", "data/.lock")}
