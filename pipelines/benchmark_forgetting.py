@@ -253,22 +253,33 @@ def draw(rows: list[dict], directory: Path) -> None:
     figure = Figure(figsize=(7.2, 4.6), layout="constrained", dpi=130)
     axes = figure.add_subplot()
     markers = {"original": ("X", "#D55E00", 130), "retrain": ("*", "#009E73", 260)}
-    markers |= {"natural": ("o", "#0072B2", 90), ONE_BY_ONE: ("s", "#0072B2", 60)}
+    markers |= {"natural": ("D", "#0072B2", 90), ONE_BY_ONE: ("s", "#56B4E9", 40)}
     for name in dict.fromkeys(each["method"] for each in rows):
         chosen = [each for each in rows if each["method"] == name]
         if name in ("no_op", "row_drop", "over_forgetting"):
             continue  # the first two lie on the original; the third off the scale
         gap = np.mean([each["auc"] - each["auc_oracle"] for each in chosen])
         kept = np.mean([each["retained_recall@20"] / each["retained_recall@20_original"] for each in chosen])
+        known = name in markers
         marker, colour, size = markers.get(name, ("o", "#999999", 45))
-        axes.scatter(gap, 100 * kept, marker=marker, color=colour, s=size, zorder=3)
-        axes.annotate(name, (gap, 100 * kept), xytext=(7, 4), textcoords="offset points", fontsize=8)
+        axes.scatter(
+            gap,
+            100 * kept,
+            marker=marker,
+            color=colour,
+            s=size,
+            zorder=3 + known,
+            label=name if known else None,
+        )
+        if not known:  # the rest lie close together and are told apart by the legend
+            axes.annotate(name, (gap, 100 * kept), xytext=(7, -9), textcoords="offset points", fontsize=8)
     axes.axvline(0, color="#666666", lw=0.6)
     axes.set_xlabel("membership AUC minus the oracle's: 0 is forgotten, right of it remembered")
     axes.set_ylabel("Recall@20 of the retained, % of the original's")
     axes.set_title(f"{rows[0]['dataset']}: {rows[0]['users']} users forgotten")
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.14, y=0.12)
+    axes.legend(loc="lower right", frameon=False, fontsize=9)
     directory.mkdir(parents=True, exist_ok=True)
     figure.savefig(directory / f"forgetting-{rows[0]['dataset']}.png")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_unlearn.interactions.contract import Interactions
+from recsys_unlearn.interactions.contract import Interactions, Splits, sample_users
 
 N_USERS, N_ITEMS = 6, 5
 PAIRS = st.lists(st.tuples(st.integers(0, N_USERS - 1), st.integers(0, N_ITEMS - 1)), max_size=25)
@@ -106,3 +106,28 @@ def test_codes_identify_pairs_beyond_32_bits():
 def test_a_row_outside_the_id_space_is_an_error(row):
     with pytest.raises(IndexError):
         build([(0, 1)]).without_users([row])
+
+
+MANY = Interactions.from_pairs(range(50), [0] * 50, 50, 1)
+
+
+def test_a_sample_of_users_is_always_the_same_one():
+    chosen = sample_users(MANY, 10, "a test")
+    assert len(chosen) == 10
+    assert np.array_equal(chosen.users, sample_users(MANY, 10, "a test").users)
+    assert not np.array_equal(chosen.users, sample_users(MANY, 10, "another").users)
+
+
+def test_a_sample_changes_by_the_users_who_leave_and_no_others():
+    chosen = set(sample_users(MANY, 10, "a test").active_users)
+    leaver = min(chosen)
+    assert len(chosen & set(sample_users(MANY.without_users([leaver]), 10, "a test").active_users)) == 9
+
+
+def test_a_sample_of_few_users_is_all_of_them():
+    assert len(sample_users(MANY, 60, "a test")) == 50
+
+
+def test_everything_is_all_five_parts():
+    parts = [build([(user, 1)]) for user in range(5)]
+    assert as_list(Splits(*parts).everything()) == [(user, 1) for user in range(5)]

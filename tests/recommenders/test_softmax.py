@@ -114,6 +114,10 @@ def test_corrected_samples_count_the_whole_catalogue():
     assert geometry_of(recommender(loss="popularity_softmax", negatives=30)).negatives == 6
 
 
+def test_bayesian_ranking_is_a_softmax_over_two():
+    assert geometry_of(recommender(loss="bpr", negatives=30)).negatives == 1
+
+
 @pytest.mark.xfail(
     strict=True,
     reason="softmax.geometry_of: N = m adds e^{s_ui} to a full softmax that holds it already, so p_ui < 1/2",

@@ -10,7 +10,7 @@ from recsys_unlearn.unlearning.healed_ascent import HealedAscent
 from recsys_unlearn.unlearning.natural_ascent import NaturalAscent
 
 ACCOUNTS = np.array([0, 4, 9])
-METHOD = HealedAscent(steps=20)
+METHOD = HealedAscent(steps=20, learning_rate=0.004)
 
 
 @pytest.fixture
@@ -25,13 +25,13 @@ def healed(trained, train, request_):
 
 def test_it_is_the_natural_step_and_then_training_on_who_is_left(trained, train, request_, healed):
     stepped = NaturalAscent().forget(trained, train, request_, NaturalReadiness.measure(trained, train))
-    expected = stepped.recommender.resume(train.without_users(ACCOUNTS), 20)
+    expected = stepped.recommender.resume(train.without_users(ACCOUNTS), 20, 0.004)
     assert healed.recommender.item_table.tobytes() == expected.item_table.tobytes()
     assert healed.recommender.user_table.tobytes() == expected.user_table.tobytes()
 
 
 def test_the_step_is_the_one_it_is_given(trained, train, request_, healed):
-    longer = HealedAscent(NaturalAscent(step_size=3.0), steps=20).forget(trained, train, request_)
+    longer = replace(METHOD, ascent=NaturalAscent(step_size=3.0)).forget(trained, train, request_)
     assert (longer.recommender.item_table != healed.recommender.item_table).any()
 
 
@@ -43,16 +43,21 @@ def test_whom_it_forgot_stays_forgotten_through_the_healing(healed, train):
 def test_healing_fits_who_is_left_better_than_the_step_alone(trained, train, request_, healed):
     retained = train.without_users(ACCOUNTS)
     stepped = NaturalAscent(step_size=3.0).forget(trained, train, request_).recommender
-    method = HealedAscent(NaturalAscent(step_size=3.0), steps=60)
+    method = HealedAscent(NaturalAscent(step_size=3.0), steps=60, learning_rate=0.01)
     after = method.forget(trained, train, request_).recommender
     users = retained.active_users
     level = [mean_log_likelihood(model, retained, users).mean() for model in (stepped, after)]
     assert level[1] > level[0]
 
 
-def test_more_steps_go_further(trained, train, request_, healed):
-    further = replace(METHOD, steps=40).forget(trained, train, request_).recommender
-    assert (further.item_table != healed.recommender.item_table).any()
+@pytest.mark.parametrize("change", [{"steps": 40}, {"learning_rate": 0.008}])
+def test_more_steps_and_longer_ones_go_further(trained, train, request_, healed, change):
+    stepped = NaturalAscent().forget(trained, train, request_).recommender
+    further = replace(METHOD, **change).forget(trained, train, request_).recommender
+    way, longer = (
+        np.abs(each.item_table - stepped.item_table).sum() for each in (healed.recommender, further)
+    )
+    assert longer > way > 0
 
 
 def test_readiness_is_measured_anew_on_who_is_left(healed, train):

@@ -78,26 +78,36 @@ def _state(workspace):
     return store.digest, store.known_rows().tolist(), model_files(workspace)
 
 
-def _has_serving(workspace):
+def _serving(workspace):
     return workspace.registry().champion().number
 
 
 @pytest.mark.parametrize("moment", BEFORE_THE_ALIAS)
-def test_until_the_alias_moves_nothing_is_lost(die, workspace, people, moment):
+def test_until_the_alias_moves_nothing_is_lost_and_the_same_command_starts_anew(
+    die, workspace, people, undisturbed, moment
+):
     data, champion = hashes(workspace.store_dir), model_files(workspace)
     die(moment, workspace, [people.user])
     assert hashes(workspace.store_dir) == data
-    assert (_has_serving(workspace), model_files(workspace)) == (1, champion)
+    assert (_serving(workspace), model_files(workspace)) == (1, champion)
+    outcome = forget(workspace, [people.user], verify=False)
+    assert (outcome.status, outcome.version, outcome.parent_version) == ("completed", _serving(workspace), 1)
+    assert _state(workspace) == undisturbed(([people.user],))
+    assert holding(workspace.root, people.user) == []
 
 
-@pytest.mark.parametrize("moment", [*BEFORE_THE_ALIAS, *AFTER_THE_ALIAS])
-def test_the_same_command_again_finishes_an_account(die, workspace, people, undisturbed, moment):
+@pytest.mark.parametrize("moment", AFTER_THE_ALIAS)
+@pytest.mark.parametrize("method", ["natural_ascent", "retrain"])
+def test_who_has_left_the_champion_is_erased_and_not_unlearned_again(
+    die, workspace, people, undisturbed, moment, method
+):
     die(moment, workspace, [people.user])
     assert workspace.store().user_row(people.user) == people.row
-    outcome = forget(workspace, [people.user], verify=False)
-    assert outcome.status == "completed" and outcome.interactions > 0
-    assert _state(workspace) == undisturbed(([people.user],))
     assert not recommender(workspace).user_table[people.row].any()
+    outcome = forget(workspace, [people.user], method=method, verify=False)
+    assert (outcome.status, outcome.version, outcome.parent_version) == ("completed", 2, 2)
+    assert [each.number for each in workspace.registry().versions()] == [2, 1]
+    assert _state(workspace) == undisturbed(([people.user],))
     assert holding(workspace.root, people.user) == []
 
 
@@ -107,21 +117,6 @@ def test_the_same_command_again_finishes_some_items(die, workspace, people, undi
     outcome = forget(workspace, [people.user], people.items, verify=False)
     assert (outcome.status, outcome.interactions) == ("completed", len(people.items))
     assert _state(workspace) == undisturbed(([people.user], people.items))
-
-
-@pytest.mark.parametrize("moment", AFTER_THE_ALIAS)
-def test_who_has_left_the_champion_is_not_unlearned_again(die, workspace, people, moment):
-    die(moment, workspace, [people.user])
-    outcome = forget(workspace, [people.user], verify=False)
-    assert (outcome.version, outcome.parent_version) == (2, 2)
-    assert [each.number for each in workspace.registry().versions()] == [2, 1]
-
-
-@pytest.mark.parametrize("moment", AFTER_THE_ALIAS)
-def test_a_retrain_asked_for_afterwards_finds_the_work_done(die, workspace, people, undisturbed, moment):
-    die(moment, workspace, [people.user])
-    forget(workspace, [people.user], method="retrain", verify=False)
-    assert _state(workspace) == undisturbed(([people.user],))
 
 
 @pytest.mark.parametrize("moment", WITHOUT_ID)
@@ -142,12 +137,6 @@ def test_killed_after_the_erasure_all_is_done(die, workspace, people, undisturbe
     request = ([people.user], people.items) if items else ([people.user],)
     die("after erase", workspace, *request)
     assert _state(workspace) == undisturbed(request)
-
-
-def test_the_lock_of_a_killed_deletion_is_free(die, workspace, people):
-    die("after publish", workspace, [people.user])
-    with workspace.locked():
-        pass
 
 
 @pytest.mark.xfail(
