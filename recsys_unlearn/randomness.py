@@ -33,7 +33,7 @@ def keyed_hash(key: int, first: np.ndarray, second: np.ndarray | int = 0) -> np.
 
 def keyed_uniform(key: int, first: np.ndarray, second: np.ndarray | int = 0) -> np.ndarray:
     """Float64 in (0, 1), one per (first, second) pair of row numbers; never exactly 0 or 1."""
-    return ((keyed_hash(key, first, second) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return ((keyed_hash(key, first, second) >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
 def keyed_normal(seed: int, purpose: str, rows: int, columns: int) -> np.ndarray:

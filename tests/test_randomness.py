@@ -73,13 +73,7 @@ def test_uniform_is_uniform():
     "extreme",
     [
         0,
-        pytest.param(
-            2**64 - 1,
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="randomness.keyed_uniform: 2**53 - 0.5 rounds to 2**53, so the largest hash gives 1.0",
-            ),
-        ),
+        2**64 - 1,
     ],
 )
 def test_uniform_never_reaches_its_ends(extreme, monkeypatch):

@@ -48,6 +48,8 @@ def fold_in_statistic(recommender: Recommender, histories: Interactions, seed: i
     """
     visible, hidden = split_histories(histories, seed)
     users = np.intersect1d(visible.active_users, hidden.active_users)
+    if not len(users):
+        return FoldInStatistic(users, np.zeros(0), np.zeros(0))
     table, geometry = _comparable(recommender)
     vectors = fold_in(table, visible, users, geometry)
     folded = _table_of(vectors, users, histories.n_users)

@@ -102,7 +102,14 @@ class Interactions:
 
     def without(self, other: "Interactions") -> "Interactions":
         """Everything but the pairs that are in ``other``."""
-        return self.where(~np.isin(self.pair_codes, other.pair_codes))
+        return self.where(~other.holds(self))
+
+    def holds(self, other: "Interactions") -> np.ndarray:
+        """Bool (len(other),): which pairs of ``other`` are among these."""
+        if not len(self):
+            return np.zeros(len(other), bool)
+        places = np.minimum(np.searchsorted(self.pair_codes, other.pair_codes), len(self) - 1)
+        return self.pair_codes[places] == other.pair_codes
 
     def union(self, other: "Interactions") -> "Interactions":
         """Pairs of both, without weights and times."""
@@ -142,6 +149,11 @@ class Splits:
     test: Interactions
     strangers: Interactions
     strangers_held_out: Interactions
+
+    def user_rows(self) -> np.ndarray:
+        """int64: rows of all users who have interactions in any part, ascending."""
+        parts = (self.train, self.validation, self.test, self.strangers, self.strangers_held_out)
+        return np.flatnonzero(sum(part.user_counts for part in parts))
 
     def everything(self) -> Interactions:
         """All pairs of all parts."""

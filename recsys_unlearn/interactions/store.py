@@ -127,6 +127,19 @@ class InteractionStore:
         split = frame[SPLIT].to_numpy()
         return Splits(*(self._interactions(frame, split == part) for part in range(len(SPLIT_NAMES))))
 
+    def settled_splits(self) -> Splits:
+        """Read all interactions, after finishing an erasure that was killed half-way.
+
+        Its users have no id any more, so that nobody could ask for them again. For writers: the caller
+        holds the workspace's lock.
+        """
+        splits = self.splits()
+        gone = np.setdiff1d(splits.user_rows(), self.known_rows())
+        if not len(gone):
+            return splits
+        self.erase(gone)
+        return self.splits()
+
     def history(self, row: int) -> Interactions:
         """Return one user's interactions, all splits together; reads one bucket."""
         bucket = self.manifest.buckets[self._bucket_of(self._checked([row]))[0]]

@@ -77,7 +77,9 @@ class Recommender(ABC):
                 line[exclude.items_of(int(row))] = -np.inf
         items = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         best = np.take_along_axis(scores, items, axis=1)
-        items = np.where(np.isneginf(best), -1, items)
+        missing = max(0, k - items.shape[1])
+        best = np.pad(best, ((0, 0), (0, missing)), constant_values=-np.inf)
+        items = np.where(np.isneginf(best), -1, np.pad(items, ((0, 0), (0, missing))))
         return (items[0], best[0]) if np.ndim(users) == 0 else (items, best)
 
     def with_tables(self, user_table: np.ndarray, item_table: np.ndarray) -> Self:
@@ -117,6 +119,7 @@ class Recommender(ABC):
             tables = load_file(directory / WEIGHTS_FILE)
             if description["recommender"] != cls.name:
                 raise VersionError(f"{directory} holds a {description['recommender']!r}, not a {cls.name!r}")
+            _check_tables(tables)
             loaded = cls(cls.options_type(**description["options"])).with_tables(**tables)
             loaded.retrain_options = cls.options_type(**description["retrain_options"])
             return loaded
@@ -124,3 +127,10 @@ class Recommender(ABC):
             raise
         except Exception as error:  # whatever a damaged file makes the readers raise
             raise VersionError(f"no readable model in {directory}: {error}. Train a new version.") from error
+
+
+def _check_tables(tables: dict[str, np.ndarray]) -> None:
+    if any(table.ndim != 2 or table.dtype != np.float32 for table in tables.values()):
+        raise ValueError("a table is not a matrix of float32")
+    if len({table.shape[1] for table in tables.values()}) > 1:
+        raise ValueError("the tables' rows differ in length")

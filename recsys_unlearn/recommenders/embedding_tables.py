@@ -26,6 +26,7 @@ from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTens
 from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder  # noqa: E402
 from torchrec.distributed.model_parallel import DistributedModelParallel  # noqa: E402
 from torchrec.distributed.planner import EmbeddingShardingPlanner, Topology  # noqa: E402
+from torchrec.distributed.planner.types import ParameterConstraints  # noqa: E402
 from torchrec.optim import RowWiseAdagrad  # noqa: E402
 from torchrec.optim.apply_optimizer_in_backward import apply_optimizer_in_backward  # noqa: E402
 
@@ -120,9 +121,12 @@ class FusedTables(TrainingTables):
         processes = distributed.get_world_size()
         topology = Topology(world_size=processes, compute_device="cpu", local_world_size=processes)
         sharder = EmbeddingBagCollectionSharder()
-        plan = EmbeddingShardingPlanner(topology=topology).collective_plan(
-            bare, [sharder], distributed.group.WORLD
+        # Small tables would be planned data-parallel, which has no fused optimiser.
+        whole_tables = ParameterConstraints(sharding_types=["table_wise"])
+        planner = EmbeddingShardingPlanner(
+            topology=topology, constraints=dict.fromkeys((USERS, ITEMS), whole_tables)
         )
+        plan = planner.collective_plan(bare, [sharder], distributed.group.WORLD)
         self.module = DistributedModelParallel(
             bare, device=torch.device("cpu"), plan=plan, sharders=[sharder]
         )

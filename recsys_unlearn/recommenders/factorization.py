@@ -86,6 +86,8 @@ class Factorization(Recommender):
         Adam starts without momentum, and its first steps have full size whatever the gradient: a learning
         rate well below training's is needed. Users without interactions keep their zeros.
         """
+        if not len(interactions):
+            raise NothingLeft("no interactions to go on training with")
         from recsys_unlearn.recommenders.embedding_tables import training_tables
 
         options = replace(self.options, learning_rate=learning_rate)

@@ -57,11 +57,13 @@ class FactorizationOptions:
 
     def __post_init__(self) -> None:
         """Refuse values that no training can use, all of them at once."""
-        wrong = [f"{name} must be above 0" for name in ABOVE_ZERO if getattr(self, name) <= 0]
+        wrong = [f"{name} must be above 0" for name in ABOVE_ZERO if not getattr(self, name) > 0]  # NaN too
+        if self.steps_per_epoch is not None and self.steps_per_epoch <= 0:
+            wrong.append("steps_per_epoch must be above 0")
         for name, kind in (("similarity", Similarity), ("loss", Loss), ("optimizer", Optimizer)):
             if getattr(self, name) not in get_args(kind):
                 wrong.append(f"{name} must be one of {', '.join(get_args(kind))}")
-        if self.regularization < 0:
+        if not self.regularization >= 0:
             wrong.append("regularization must not be negative")
         if wrong:
             raise ConfigError("factorization: " + "; ".join(wrong))

@@ -3,8 +3,9 @@
 With N uniform negatives the expected partition function of user u is Z_u = N · mean_j e^{s_uj}, and a
 positive has probability p_ui = e^{s_ui} / (e^{s_ui} + Z_u). Written so, neither needs a random draw:
 forgetting and auditing differentiate the loss that training estimated (docs/forgetting.md, "The
-loss"). ``full_softmax`` and ``popularity_softmax`` are the case N = m. ``bpr`` is N = 1, since
--log σ(s_ui - s_uj) is a softmax over two; taking the expectation inside the logarithm costs more there.
+loss"). ``full_softmax`` and ``popularity_softmax`` are the case N = m, where a positive is counted among
+its own negatives too: p / (1 + p) stands for p. ``bpr`` is N = 1, since -log σ(s_ui - s_uj) is a softmax
+over two; taking the expectation inside the logarithm costs more there.
 """
 
 import math

@@ -38,12 +38,11 @@ class ForgetRequest:
         """Ask for single interactions; their users stay."""
         return cls(pairs, np.zeros(0, np.int64))
 
-    def within(self, recommender: Recommender) -> "ForgetRequest":
-        """Leave out users whom ``recommender`` was never trained on, or has forgotten already."""
-        known = np.any(recommender.user_table != 0, axis=1)
-        return ForgetRequest(
-            self.forget_set.where(known[self.forget_set.users]), self.accounts[known[self.accounts]]
-        )
+    def within(self, interactions: Interactions) -> "ForgetRequest":
+        """Leave out what is not among ``interactions``."""
+        present = interactions.user_counts > 0
+        held = self.forget_set.where(interactions.holds(self.forget_set))
+        return ForgetRequest(held, self.accounts[present[self.accounts]])
 
     @property
     def partial_users(self) -> np.ndarray:
@@ -82,11 +81,14 @@ class Unlearner(ABC):
         proved. ``control``: deliberately wrong, for the audit to find.
     leaves_behind
         What of the forgotten may still be in the result.
+    trains_again
+        Whether it trains on the retained interactions, so that the result knows all that they hold.
     """
 
     name: ClassVar[str]
     guarantee: ClassVar[Guarantee]
     leaves_behind: ClassVar[str]
+    trains_again: ClassVar[bool] = False
 
     def forget(
         self,
@@ -97,10 +99,14 @@ class Unlearner(ABC):
     ) -> ForgetResult:
         """Forget ``request`` from a ``recommender`` trained on ``interactions``.
 
-        ``interactions`` still holds the forget set. What is not in the model any more is passed over,
-        so that a deletion carried out twice is a deletion carried out once.
+        ``interactions`` still holds the forget set. Users whom the model does not know, strangers or
+        forgotten ones whose data was not erased yet, are passed over in both: a deletion carried out
+        twice is a deletion carried out once, and no method trains on the forgotten again.
         """
-        request = request.within(recommender)
+        known = np.any(recommender.user_table != 0, axis=1)
+        if not known[interactions.users].all():
+            interactions = interactions.where(known[interactions.users])
+        request = request.within(interactions)
         if not len(request.forget_set):
             nobody = np.zeros(0, np.int64)
             return ForgetResult(recommender, readiness, touched_items=nobody, touched_users=nobody)

@@ -36,6 +36,7 @@ class HealedAscent(Unlearner):
     name = "healed_ascent"
     guarantee = "heuristic"
     leaves_behind = "as natural ascent, and what the retained data teaches again"
+    trains_again = True
 
     def _forget(
         self,

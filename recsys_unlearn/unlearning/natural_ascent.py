@@ -68,13 +68,15 @@ class NaturalAscent(Unlearner):
         forgotten, _ = loss_sums(recommender, request.forget_set)
         share = (forgotten.pairs / before.sums.pairs).float() if self.centred else 0.0
         direction = forgotten.gradient - share * before.sums.gradient
-        after = _retained(before, forgotten, request, self.step_size * direction)
-        step = self._solve(direction, recommender, interactions, request, after)
+        rest = _without(before, forgotten, request)
+        step = self._solve(direction, recommender, interactions, request, rest)
         items = torch.from_numpy(recommender.item_table)
         moved = retract(items + self.step_size * step, geometry_of(recommender)).numpy()
         users = without_forgotten_rows(recommender, interactions, request, moved)
+        rest = _with_new_rows(rest, recommender, users, interactions, request)
+        rest.sums.gradient.add_(self.step_size * direction)  # what H_i · step_i adds to the slope
         touched = np.union1d(request.accounts, request.partial_users)
-        return ForgetResult(recommender.with_tables(users, moved), after, np.arange(len(moved)), touched)
+        return ForgetResult(recommender.with_tables(users, moved), rest, np.arange(len(moved)), touched)
 
     def _solve(
         self,
@@ -98,7 +100,7 @@ def shared_basis_step(direction: Tensor, recommender: Recommender, readiness: Na
     """Solve ((P_i + Q_i) C + r_i I) step_i = direction_i for all items, in the eigenbasis of C."""
     sums = readiness.sums
     values, vectors = torch.linalg.eigh(readiness.covariance)
-    curvature = (sums.positive + sums.pressure)[:, None] * values + sums.radial[:, None]
+    curvature = (sums.positive + sums.pressure)[:, None] * values + sums.radial.clamp(min=0)[:, None]
     step = direction @ vectors.float() / curvature.clamp(min=SMALLEST_CURVATURE).float() @ vectors.float().T
     spherical = geometry_of(recommender).spherical
     return tangent(step, torch.from_numpy(recommender.item_table)) if spherical else step
@@ -139,14 +141,32 @@ def _positive_curvature(
     return torch.stack(parts)
 
 
-def _retained(
-    before: NaturalReadiness, forgotten: LossSums, request: ForgetRequest, moved_slope: Tensor
-) -> NaturalReadiness:
-    """Readiness of the rest. The step adds H_i · step_i = ``moved_slope`` to the slope at the new place."""
+def _without(before: NaturalReadiness, forgotten: LossSums, request: ForgetRequest) -> NaturalReadiness:
+    """Readiness of the rest, at the item table as it was."""
     sums = before.sums.plus(forgotten, times=-1)
-    sums.gradient.add_(moved_slope)
-    for column in (sums.positive, sums.pressure, sums.radial):
+    for column in (sums.positive, sums.pressure):
         column.clamp_(min=0)  # an item without users left has none, up to rounding
     log_partition = before.log_partition.clone()
     log_partition[torch.from_numpy(request.accounts)] = -torch.inf
     return NaturalReadiness(sums, log_partition)
+
+
+def _with_new_rows(
+    rest: NaturalReadiness,
+    recommender: Recommender,
+    users: np.ndarray,
+    interactions: Interactions,
+    request: ForgetRequest,
+) -> NaturalReadiness:
+    """Replace what users who stay contributed by what their new rows do.
+
+    Otherwise their old vectors, which the forgotten items shaped, would live on in the sums.
+    """
+    partial = request.partial_users
+    if not len(partial):
+        return rest
+    remaining = interactions.of_users(partial).without(request.forget_set)
+    old, _ = loss_sums(recommender, remaining)
+    new, log_partition = loss_sums(recommender.with_tables(users, recommender.item_table), remaining)
+    rest.log_partition[torch.from_numpy(partial)] = log_partition[torch.from_numpy(partial)]
+    return NaturalReadiness(rest.sums.plus(old, times=-1).plus(new), rest.log_partition)

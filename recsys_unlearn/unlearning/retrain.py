@@ -17,6 +17,7 @@ class Retrain(Unlearner):
     name = "retrain"
     guarantee = "exact"
     leaves_behind = "nothing; the number of epochs was chosen while the forgotten were there"
+    trains_again = True
 
     def _forget(
         self,

@@ -25,7 +25,7 @@ class DeletionPlan:
     train
         Of those, the ones that a model was trained on.
     fingerprint
-        Of the pairs and of the store as it is; a version that carries it has forgotten them already.
+        Of the pairs and the store's name; a version that carries it has forgotten them.
     """
 
     accounts: np.ndarray
@@ -59,11 +59,10 @@ def plan_deletion(
     rows = _rows(store, users)
     everything = splits.everything()
     if items is None:
-        accounts = np.union1d(rows, _interrupted(store, everything))
-        pairs = everything.of_users(accounts)
+        accounts, pairs = rows, everything.of_users(rows)
     else:
         accounts, pairs = np.zeros(0, np.int64), _pairs_of(store, everything, rows[0], items)
-    train = pairs.where(np.isin(pairs.pair_codes, splits.train.of_users(pairs.active_users).pair_codes))
+    train = pairs.where(splits.train.holds(pairs))
     return DeletionPlan(accounts, pairs, train, _fingerprint(store, pairs))
 
 
@@ -82,11 +81,6 @@ def _rows(store: InteractionStore, users: Sequence[UserId]) -> np.ndarray:
     return np.unique(np.array(rows, np.int64))
 
 
-def _interrupted(store: InteractionStore, everything: Interactions) -> np.ndarray:
-    """Rows whose id is gone while their interactions are not: an erasure that was killed half-way."""
-    return np.setdiff1d(everything.active_users, store.known_rows())
-
-
 def _pairs_of(
     store: InteractionStore, everything: Interactions, row: int, items: Sequence[ItemId]
 ) -> Interactions:
@@ -100,6 +94,6 @@ def _pairs_of(
 
 
 def _fingerprint(store: InteractionStore, pairs: Interactions) -> str:
-    digest = hashlib.blake2b(store.digest.encode(), digest_size=16)
+    digest = hashlib.blake2b(store.store_id.encode(), digest_size=16)
     digest.update(pairs.pair_codes.tobytes())
     return digest.hexdigest()

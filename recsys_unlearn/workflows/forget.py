@@ -8,7 +8,7 @@ items is recognised by the fingerprint that its version carries.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -35,6 +35,7 @@ from recsys_unlearn.workflows.version_files import STORE_TAG, open_version, stag
 from recsys_unlearn.workspace import Workspace
 
 FINGERPRINT_TAG = "deletion_fingerprint"
+TRAINED_AGAIN_TAG = "trained_again"
 STEPS = ("unlearning", "indexing", "auditing", "publishing", "erasing")
 
 Status = Literal["planned", "completed"]
@@ -55,7 +56,7 @@ class ForgetOutcome:
         ``data`` (store), ``model`` (unlearning) and ``index`` are the deletion's compute; then ``load``,
         ``audit``, ``publish`` and ``total``.
     older_versions
-        Versions that still hold the forgotten users' vectors.
+        Versions made before it, which may still hold the forgotten users' vectors.
     """
 
     request_id: str
@@ -109,28 +110,28 @@ def forget(
     if method not in METHODS:
         raise UsageError(f"no method {method!r}; there are {', '.join(METHODS)}")
     with nullcontext() if dry_run else workspace.locked():
-        return _Deletion(workspace, method, progress).carry_out(users, items, dry_run, verify)
+        return _Deletion(workspace, method, dry_run, progress).carry_out(users, items, verify)
 
 
 class _Deletion:
     """One deletion on its way through the rooms."""
 
-    def __init__(self, workspace: Workspace, method: str, progress: Progress | None) -> None:
+    def __init__(self, workspace: Workspace, method: str, dry_run: bool, progress: Progress | None) -> None:
         self.clock = Stopwatch()
         self.request_id = f"request-{secrets.token_hex(6)}"
-        self.method, self.progress = method, progress
+        self.method, self.dry_run, self.progress = method, dry_run, progress
         self.store, self.registry = workspace.store(), workspace.registry()
         self.parent = open_version(self.registry, self.store)
         with self.clock.part("load"):
-            self.splits = self.store.splits()
+            self.splits = self.store.splits() if dry_run else self.store.settled_splits()
             self.recommender = self.parent.recommender()
         self.unlearner = _configured(method, self.recommender, self.splits)
 
     def carry_out(
-        self, users: Sequence[UserId], items: Sequence[ItemId] | None, dry_run: bool, verify: bool
+        self, users: Sequence[UserId], items: Sequence[ItemId] | None, verify: bool
     ) -> ForgetOutcome:
         plan = plan_deletion(self.store, self.splits, users, items)
-        if dry_run:
+        if self.dry_run:
             return self._outcome("planned", plan, self.parent.version, None)
         self._report("unlearning")
         result = self._unlearn(plan)
@@ -144,11 +145,24 @@ class _Deletion:
 
     def _unlearn(self, plan: DeletionPlan) -> ForgetResult:
         readiness = self.parent.readiness()
-        if self.parent.version.tags.get(FINGERPRINT_TAG) == plan.fingerprint:
+        if self._forgot_already(plan):
             nobody = np.zeros(0, np.int64)
             return ForgetResult(self.recommender, readiness, nobody, nobody)
         with self.clock.part("model"):
             return self.unlearner.forget(self.recommender, self.splits.train, plan.request, readiness)
+
+    def _forgot_already(self, plan: DeletionPlan) -> bool:
+        """Whether the champion, or a version it was made from, carries the deletion's fingerprint.
+
+        What lies before a version that was trained on the data again does not count.
+        """
+        version: Version | None = self.parent.version
+        while version is not None:
+            if version.tags.get(FINGERPRINT_TAG) == plan.fingerprint:
+                return True
+            again = version.tags.get(TRAINED_AGAIN_TAG) == "True"
+            version = self.registry.version(version.parent) if version.parent and not again else None
+        return False
 
     def _serve(
         self, plan: DeletionPlan, result: ForgetResult, index: ItemIndex, verify: bool
@@ -159,6 +173,7 @@ class _Deletion:
             "method": self.method,
             "guarantee": self.unlearner.guarantee,
             "request_id": self.request_id,
+            TRAINED_AGAIN_TAG: str(self.unlearner.trains_again),
         }
         with self.registry.tracker.run(
             f"forget {self.request_id}", "forget", tags, self._parameters()
@@ -224,7 +239,7 @@ class _Deletion:
         return counts | {f"seconds/{part}": value for part, value in self._seconds().items()}
 
     def _parameters(self) -> dict[str, Any]:
-        return {f"method.{name}": value for name, value in asdict(self.unlearner).items()}
+        return dict(_flat(asdict(self.unlearner), "method"))
 
     def _refusal(self, version: Version, found: AuditReport) -> str:
         return (
@@ -237,6 +252,14 @@ class _Deletion:
     def _report(self, step: str) -> None:
         if self.progress:
             self.progress(step, STEPS.index(step) + 1, len(STEPS))
+
+
+def _flat(parameters: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in parameters.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}.{name}")
+        else:
+            yield f"{prefix}.{name}", value
 
 
 def _configured(method: str, recommender: Factorization, splits: Splits) -> Unlearner:

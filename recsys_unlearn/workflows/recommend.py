@@ -89,7 +89,8 @@ def _from_champion(
     vector = recommender.user_table[row]
     source: Source = "model" if vector.any() else "fold-in"
     if source == "fold-in":
-        if not store.is_stranger(row):  # a deletion was killed after its version began to serve
+        # Not a stranger, and trained on: a deletion was killed after its version began to serve.
+        if len(store.splits().train.items_of(row)):
             raise UnknownUser(
                 "the model has forgotten this user, and their data is still to be erased: "
                 "run `recsys-unlearn forget` for them again"

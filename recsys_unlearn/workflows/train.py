@@ -11,6 +11,7 @@ from recsys_unlearn.readiness.natural import NaturalReadiness
 from recsys_unlearn.recommenders.factorization import Factorization, FactorizationOptions
 from recsys_unlearn.retrieval import ItemIndex
 from recsys_unlearn.tracking.figures import recall_figure
+from recsys_unlearn.tracking.registry import Registry
 from recsys_unlearn.tracking.runs import Run
 from recsys_unlearn.tracking.versions import Version
 from recsys_unlearn.workflows.stopwatch import Stopwatch
@@ -66,7 +67,7 @@ def train(
     with workspace.locked():
         store, registry = workspace.store(), workspace.registry()
         with clock.part("data"):
-            splits = store.splits()
+            splits = store.settled_splits()
         with clock.part("model"):
             recommender = Factorization(options).fit(splits.train, splits.validation, progress)
         with clock.part("readiness"):
@@ -82,7 +83,7 @@ def train(
             _draw(run, champion.metrics if champion else metrics, metrics)
             with clock.part("publish"), staged(recommender, readiness, index) as directory:
                 version = registry.publish(directory, run, tags=tags, metrics=_logged(metrics, clock))
-        takes_over = _takes_over(champion, metrics)
+        takes_over = _takes_over(registry, champion, metrics)
         if takes_over:
             registry.promote(version.number)
     return TrainOutcome(
@@ -124,7 +125,9 @@ def _draw(run: Run, before: Mapping[str, float], after: Mapping[str, float]) -> 
         run.figure(recall_figure(then, now, title="Against the version that served before"), "recall.png")
 
 
-def _takes_over(champion: Version | None, metrics: dict[str, float]) -> bool:
+def _takes_over(registry: Registry, champion: Version | None, metrics: dict[str, float]) -> bool:
+    while champion and "recall@20" not in champion.metrics and champion.parent:
+        champion = registry.version(champion.parent)  # a deletion that was not measured is like its parent
     if champion is None:
         return True
     return metrics.get("recall@20", 0.0) >= GATE * champion.metrics.get("recall@20", 0.0)

@@ -6,7 +6,6 @@ import torch
 from plain import user_loss
 
 from recsys_unlearn.audit.statistic import fold_in_statistic, split_histories
-from recsys_unlearn.errors import NothingLeft
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.recommenders.factorization import Factorization, FactorizationOptions
 from recsys_unlearn.recommenders.fold_in import fold_in
@@ -95,11 +94,6 @@ def test_users_without_a_hidden_or_a_visible_item_are_left_out(trained, ragged):
     assert statistic.recall.shape == statistic.log_likelihood.shape == statistic.users.shape
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=NothingLeft,
-    reason="fold_in_statistic: metrics.evaluate refuses no users, so one-item users cannot be audited",
-)
 def test_users_with_one_item_each_give_an_empty_statistic(trained, strangers):
     """Nothing can be hidden; the audit's verdict is then `too few users`, not an error."""
     first = strangers.where(np.unique(strangers.users, return_index=True)[1])

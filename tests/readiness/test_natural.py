@@ -15,15 +15,6 @@ from recsys_unlearn.unlearning.natural_ascent import NaturalAscent
 
 HELD = NaturalAscent(step_size=0)  # accounts for a deletion and leaves the item table where it is
 LEAVERS = np.array([3, 8, 21])
-ON_THE_SPHERE = (
-    "natural_ascent._retained clamps radial at 0; on the sphere it is negative for unpopular items"
-)
-
-
-def expect_red(request, trained, fields=("radial",)):
-    """Mark the known defect: it concerns the field ``radial`` of spherical tables only."""
-    if trained.options.similarity == "cosine" and "radial" in fields:
-        request.applymarker(pytest.mark.xfail(strict=True, reason=ON_THE_SPHERE))
 
 
 def assert_same(one, two, fields=None, share=1e-4):
@@ -55,15 +46,13 @@ def test_covariance_of_nobody_is_zero(trained, train):
 
 
 @pytest.mark.parametrize("fields", [OTHERS, ("radial",)], ids=["others", "radial"])
-def test_after_forgetting_it_is_that_of_the_retained_at_the_same_tables(trained, train, fields, request):
-    expect_red(request, trained, fields)
+def test_after_forgetting_it_is_that_of_the_retained_at_the_same_tables(trained, train, fields):
     after = forgotten(trained, train, LEAVERS).readiness
     assert_same(after, NaturalReadiness.measure(trained, train.without_users(LEAVERS)), fields)
 
 
 @pytest.mark.parametrize("fields", [OTHERS, ("radial",)], ids=["others", "radial"])
-def test_one_by_one_it_is_that_of_the_retained_at_the_same_tables(trained, train, fields, request):
-    expect_red(request, trained, fields)
+def test_one_by_one_it_is_that_of_the_retained_at_the_same_tables(trained, train, fields):
     state, readiness, data = trained, NaturalReadiness.measure(trained, train), train
     for user in LEAVERS:
         outcome = HELD.forget(state, data, ForgetRequest.of_accounts(data, np.array([user])), readiness)
@@ -113,11 +102,6 @@ def test_the_slope_follows_the_items_to_their_new_place(free, train):
     assert not torch.equal(before.sums.gradient, outcome.readiness.sums.gradient)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="natural_ascent: a user who loses items keeps the old vector's part in the sums, so that their "
-    "later deletion subtracts another vector's part and leaves a remainder",
-)
 def test_a_user_who_loses_items_and_then_leaves_leaves_nothing(free, train):
     lost = train.of_users([8]).where(np.array([0, 1, 2]))
     first = HELD.forget(free, train, ForgetRequest.of_pairs(lost), NaturalReadiness.measure(free, train))

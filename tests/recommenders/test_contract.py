@@ -153,7 +153,9 @@ def test_resuming_for_no_steps_changes_nothing(fitted, train):
 def test_resuming_goes_on_where_training_stopped(fitted, train):
     """The model gets better at its training items; a fresh one has not come so far in as many steps."""
     users = train.active_users
-    levels = [mean_log_likelihood(model, train, users).mean() for model in (fitted, fitted.resume(train, 20, 0.01))]
+    levels = [
+        mean_log_likelihood(model, train, users).mean() for model in (fitted, fitted.resume(train, 20, 0.01))
+    ]
     assert levels[1] > levels[0] + 0.05
 
 
@@ -170,7 +172,6 @@ def test_resuming_at_a_smaller_learning_rate_moves_less(fitted, train):
     assert small < 0.1 * large
 
 
-@pytest.mark.xfail(strict=True, raises=ZeroDivisionError, reason="Factorization.resume divides by no batches")
 def test_resuming_on_nothing_is_refused(fitted, train):
     with pytest.raises(NothingLeft):
         fitted.resume(train.without_users(range(60)), 5, 0.01)
@@ -216,8 +217,13 @@ def test_excluding_for_one_user_does_not_touch_another(fitted, train):
 
 
 def test_equal_scores_are_in_the_order_of_the_catalogue(fitted):
-    even = fitted.with_tables(fitted.user_table, np.ones_like(fitted.item_table))
-    assert even.recommend(0, k=4)[0].tolist() == [0, 1, 2, 3]
+    """Three hundred items of two scores: an unstable sort would mix them."""
+    table = np.zeros((300, fitted.item_table.shape[1]), np.float32)
+    table[::3] = fitted.user_table[0]
+    even = fitted.with_tables(fitted.user_table, table)
+    high = np.arange(0, 300, 3)
+    expected = [*high, *np.setdiff1d(np.arange(300), high)]
+    assert even.recommend(0, k=300)[0].tolist() == expected
 
 
 def test_recommending_changes_nothing(fitted, train):
@@ -226,9 +232,6 @@ def test_recommending_changes_nothing(fitted, train):
     assert tables_of(fitted) == before
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Recommender.recommend: k beyond the catalogue gives fewer than k columns"
-)
 def test_more_places_than_items_are_filled_up(fitted, train):
     items, scores = fitted.recommend(np.array([1]), k=train.n_items + 3)
     assert items.shape == scores.shape == (1, train.n_items + 3)
@@ -285,9 +288,6 @@ def rewrite_tables(directory, change):
     save_file(tables, directory / WEIGHTS_FILE)
 
 
-UNCHECKED = pytest.mark.xfail(
-    strict=True, reason="Recommender.load does not look at the tables' shapes and types"
-)
 DAMAGES = {
     "no directory": shutil.rmtree,
     "no description": lambda d: (d / DESCRIPTION_FILE).unlink(),
@@ -324,7 +324,7 @@ UNSEEN = {
     "damage",
     [
         *(pytest.param(damage, id=name) for name, damage in DAMAGES.items()),
-        *(pytest.param(damage, id=name, marks=UNCHECKED) for name, damage in UNSEEN.items()),
+        *(pytest.param(damage, id=name) for name, damage in UNSEEN.items()),
     ],
 )
 def test_a_damaged_directory_is_a_version_error_that_says_what_to_do(kind, saved, damage):

@@ -123,11 +123,6 @@ def test_the_initial_tables_are_not_written_to(initial, optimizer):
     assert all(torch.equal(initial[name], before[name]) for name in initial)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="FusedTables: torchrec's planner makes tables below about 10 kB data_parallel",
-    raises=AttributeError,
-)
 def test_a_small_catalogue_can_be_trained_on_the_fused_path():
     with training_tables(
         {"user": torch.ones(24, 8), "item": torch.ones(20, 8)}, "rowwise_adagrad", RATE

@@ -238,11 +238,8 @@ def test_forgetting_an_account_twice_is_forgetting_it_once(kind, train, forgotte
 
 
 @EVERY
-def test_forgetting_items_twice_is_forgetting_them_once(kind, train, forgotten, request):
+def test_forgetting_items_twice_is_forgetting_them_once(kind, train, forgotten):
     """The second request names pairs that the training data no longer hold."""
-    if kind.name in ("natural_ascent", "healed_ascent", "gradient_ascent", "over_forgetting"):
-        reason = "Unlearner.forget: pairs that are not in `interactions` any more are forgotten again"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     wanted = some_items(train)
     once = forgotten(kind, some_items)
     twice = kind().forget(once.recommender, train.without(wanted.forget_set), wanted, once.readiness)
@@ -266,11 +263,8 @@ def test_a_row_that_is_not_in_use_beside_one_that_is(kind, trained, tastes, trai
 
 
 @EVERY
-def test_the_forgotten_stay_forgotten_when_the_next_one_goes(kind, train, forgotten, request):
+def test_the_forgotten_stay_forgotten_when_the_next_one_goes(kind, train, forgotten):
     """The training data of the second deletion still hold the first users: erasing them came late."""
-    if kind.name in ("retrain", "healed_ascent"):
-        reason = "Unlearner.forget hands `interactions` on as they are, so that the forgotten are trained on"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     first = forgotten(kind, accounts)
     second = kind().forget(
         first.recommender, train, ForgetRequest.of_accounts(train, np.array([40])), first.readiness

@@ -174,11 +174,6 @@ def test_large_workspaces_are_sampled_the_same_way_each_time(splits, models, mon
     assert first.metrics() == second.metrics()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="audit.statistic.fold_in_statistic raises NothingLeft where nobody has two items, so a user with "
-    "one training interaction cannot be forgotten without --no-audit",
-)
 def test_a_user_with_one_item_has_nothing_to_hide_and_is_still_forgotten(splits, models):
     train = splits.train.where(~((splits.train.users == 0) & (np.arange(len(splits.train)) > 0)))
     alone = Splits(train, splits.validation, splits.test, splits.strangers, splits.strangers_held_out)

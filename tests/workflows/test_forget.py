@@ -29,14 +29,6 @@ DEMANDED = ["request_id", "status", "version", "parent_version", "users", "inter
 ADDED = ["guarantee", "leaves_behind", "older_versions"]
 SECONDS = {"load", "data", "model", "index", "audit", "publish", "total"}
 UTILITY = {"recall@20", "ndcg@20"}
-BROKEN = {
-    "healed_ascent": pytest.mark.xfail(
-        strict=True,
-        raises=UsageError,
-        reason="workflows.forget._parameters hands MLflow the nested options (HealedAscent.ascent), which "
-        "takes scalars only",
-    )
-}
 
 
 @pytest.fixture(scope="module")
@@ -297,7 +289,7 @@ def test_a_member_and_a_stranger_together(workspace, member, stranger):
     assert holding(workspace.root, stranger) == holding(workspace.root, member) == []
 
 
-@pytest.mark.parametrize("method", [pytest.param(each, marks=BROKEN.get(each, ())) for each in METHODS])
+@pytest.mark.parametrize("method", METHODS)
 def test_every_method_forgets(workspace, member, method):
     row = workspace.store().user_row(member)
     outcome = forget(workspace, [member], method=method, verify=False)
@@ -326,10 +318,6 @@ def test_without_an_audit_nothing_is_measured(workspace, member):
     assert workspace.registry().champion().number == 2
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="audit.statistic raises NothingLeft for a cohort in which nobody has two training items",
-)
 def test_a_user_with_one_training_item_left_can_be_forgotten(workspace, members):
     items = _items_of(workspace, members[0], 100)
     forget(workspace, members[:1], items[1:])

@@ -139,12 +139,6 @@ def test_killed_after_the_erasure_all_is_done(die, workspace, people, undisturbe
     assert _state(workspace) == undisturbed(request)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="unlearning.contract drops the interrupted user from the request, as the champion's row is zeros, "
-    "but retrain fits on interactions.without(request.forget_set), where that user's still are: the new "
-    "champion is trained on the forgotten user, whose data is erased right after",
-)
 def test_a_retrain_for_somebody_else_does_not_bring_back_whose_id_is_gone(die, workspace, people):
     die("after the vault is rewritten", workspace, [people.user])
     forget(workspace, [people.other], method="retrain", verify=False)
@@ -152,22 +146,12 @@ def test_a_retrain_for_somebody_else_does_not_bring_back_whose_id_is_gone(die, w
     assert not recommender(workspace).user_table[people.row].any()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="workflows.train fits on store.splits(), where the interactions of a user whose erasure was "
-    "interrupted still are, though the vault knows no such user: nobody can ask for that deletion again",
-)
 def test_a_training_does_not_bring_back_whose_id_is_gone(die, workspace, people):
     die("after the vault is rewritten", workspace, [people.user])
     train(workspace, TINY_MODEL)
     assert not recommender(workspace).user_table[people.row].any()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the fingerprint is looked for in the champion's own tags only, and another deletion in between "
-    "changes both champion and store.digest: the items are unlearned a second time",
-)
 def test_items_are_not_unlearned_twice_because_somebody_else_came_in_between(
     die, workspace, people, undisturbed
 ):
