@@ -1,5 +1,6 @@
 """What a deletion did: to the forgotten, and to everybody else."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from recsys_unlearn.tracking.runs import Run
 from recsys_unlearn.workflows.deletion_plan import DeletionPlan
 from recsys_unlearn.workflows.train import K, seen
 
-MOST_EVALUATED = 2000  # retained users; both versions are measured on the same ones
+MOST_EVALUATED = 10_000  # retained users; both versions are measured on the same ones
 MOST_STRANGERS = 400
 UTILITY = (f"recall@{K}", f"ndcg@{K}")
 
@@ -28,10 +29,13 @@ class Evidence:
     audits
         Before and after; None where no whole account with a training history goes, or there are no
         strangers.
+    sampled
+        Whether some retained users with test items were not evaluated.
     """
 
     evaluations: tuple[Evaluation, Evaluation] | None
     audits: tuple[AuditReport, AuditReport] | None
+    sampled: bool = False
 
     @property
     def verdict(self) -> AuditReport | None:
@@ -53,11 +57,18 @@ class Evidence:
         few = after.percentiles.tolist() if len(after.forgotten.users) < FEWEST_USERS else []
         return {**after.as_dict(), "auc_before": before.as_dict()["auc"], "percentiles": few}
 
-    def metrics(self) -> dict[str, float]:
-        """The same for MLflow, under the names that every run shares."""
+    def metrics(self, parent: Mapping[str, float]) -> dict[str, float]:
+        """The same for MLflow, under the names that every run shares.
+
+        Where only a sample was evaluated, a version's figure is its ``parent``'s plus the difference on
+        the sample: the sample's own mean could not be put beside one over everybody.
+        """
         values: dict[str, float] = {}
         if self.evaluations:
             before, after = (each.mean() for each in self.evaluations)
+            if self.sampled:
+                after = {name: parent.get(name, before[name]) + after[name] - before[name] for name in after}
+                before = {name: parent.get(name, before[name]) for name in before}
             values |= after | {f"before/{name}": before[name] for name in UTILITY}
         for report, group in zip(self.audits or (), ("before", "audit"), strict=False):
             values |= {f"{group}/auc": report.auc.value, f"{group}/recall_gap": report.recall_gap.value}
@@ -78,7 +89,8 @@ class Evidence:
 
 def gather(before: Recommender, after: Recommender, splits: Splits, plan: DeletionPlan) -> Evidence:
     """Measure both versions; for whole accounts, against strangers."""
-    retained = sample_users(splits.test.without_users(plan.accounts), MOST_EVALUATED, "evaluated users")
+    everybody = splits.test.without_users(plan.accounts)
+    retained = sample_users(everybody, MOST_EVALUATED, "evaluated users")
     excluded = seen(splits).of_users(retained.active_users)
     strangers = sample_users(
         splits.strangers.without_users(plan.accounts), MOST_STRANGERS, "audited strangers"
@@ -92,4 +104,4 @@ def gather(before: Recommender, after: Recommender, splits: Splits, plan: Deleti
         )
     if len(forgotten) and len(strangers):
         audits = audit(before, forgotten, strangers), audit(after, forgotten, strangers)
-    return Evidence(evaluations, audits)
+    return Evidence(evaluations, audits, sampled=len(retained) < len(everybody))

@@ -191,7 +191,7 @@ class _Deletion:
         self._report("auditing")
         with self.clock.part("audit"):
             evidence = gather(self.recommender, result.recommender, self.splits, plan)
-            run.metrics(evidence.metrics())
+            run.metrics(evidence.metrics(self.parent.version.metrics))
             evidence.draw(run)
         return evidence
 

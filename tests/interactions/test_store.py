@@ -276,3 +276,17 @@ def test_opening_sweeps_what_a_crash_left_but_not_what_is_at_work(store):
     assert (old.exists(), young.exists(), stray.exists()) == (False, True, False)
     store.erase()
     assert not young.exists()
+
+
+def test_an_erasure_that_lost_the_id_and_not_the_data_is_finished_first(store):
+    lost = int(store.splits().train.active_users[0])
+    store._vault.erase([lost])
+    assert lost in store.splits().user_rows()
+    assert lost not in store.settled_splits().user_rows()
+    assert len(store.history(lost)) == 0
+
+
+def test_settling_what_is_settled_writes_nothing(store):
+    before = store.generation
+    store.settled_splits()
+    assert store.generation == before

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,14 +102,14 @@ def test_utility_is_two_figures_before_and_after(gathered):
 
 
 def test_the_names_of_the_metrics_are_those_that_every_run_shares(gathered):
-    metrics = gathered.metrics()
+    metrics = gathered.metrics({})
     assert names.check(metrics) == metrics
     assert set(metrics) - {"before/auc", "before/recall_gap"} <= set(names.COMMON)
     assert set(names.COMMON) - set(metrics) == {*names.DELETED, "seconds/total"}
 
 
 def test_metrics_say_before_and_after(gathered):
-    metrics, utility = gathered.metrics(), gathered.utility()
+    metrics, utility = gathered.metrics({}), gathered.utility()
     before, after = gathered.audits
     assert {name: metrics[name] for name in UTILITY} == utility["after"]
     assert {name: metrics[f"before/{name}"] for name in UTILITY} == utility["before"]
@@ -145,7 +146,7 @@ def test_single_items_are_not_audited(splits, models):
     album = Album()
     found.draw(album)
     assert album.names == ["recall.png"]
-    assert not any("auc" in name for name in found.metrics())
+    assert not any("auc" in name for name in found.metrics({}))
 
 
 def test_a_stranger_who_goes_is_no_stranger_of_the_audit(splits, models):
@@ -158,7 +159,7 @@ def test_a_stranger_who_goes_is_no_stranger_of_the_audit(splits, models):
 def test_nothing_to_measure_is_not_an_error(unmeasured):
     assert unmeasured == Evidence(None, None)
     assert unmeasured.utility() == {"before": {}, "after": {}}
-    assert (unmeasured.metrics(), unmeasured.as_dict(), unmeasured.verdict) == ({}, {}, None)
+    assert (unmeasured.metrics({}), unmeasured.as_dict(), unmeasured.verdict) == ({}, {}, None)
     album = Album()
     unmeasured.draw(album)
     assert album.names == []
@@ -171,7 +172,7 @@ def test_large_workspaces_are_sampled_the_same_way_each_time(splits, models, mon
     assert len(first.evaluations[0].users) == 10
     assert len(first.audits[0].strangers.users) == 5
     assert first.as_dict() == second.as_dict()
-    assert first.metrics() == second.metrics()
+    assert first.metrics({}) == second.metrics({})
 
 
 def test_a_user_with_one_item_has_nothing_to_hide_and_is_still_forgotten(splits, models):
@@ -182,3 +183,12 @@ def test_a_user_with_one_item_has_nothing_to_hide_and_is_still_forgotten(splits,
     assert found.as_dict()["users"] == 0
     assert found.verdict.passed
     found.draw(Album())
+
+
+def test_on_a_sample_a_figure_is_the_parents_plus_the_difference(gathered):
+    """So that a version measured on a sample can be put beside one measured on everybody."""
+    sampled = replace(gathered, sampled=True)
+    before, after = (each.mean()["recall@20"] for each in gathered.evaluations)
+    found = sampled.metrics({"recall@20": 0.5})
+    assert found["recall@20"] == pytest.approx(0.5 + after - before)
+    assert found["before/recall@20"] == 0.5
