@@ -17,7 +17,7 @@ import numpy as np
 
 from recsys_unlearn.audit.report import AuditReport
 from recsys_unlearn.audit.statistic import fold_in_statistic
-from recsys_unlearn.errors import UsageError, VerificationFailed
+from recsys_unlearn.errors import PartiallyDone, StoreError, UsageError, VerificationFailed
 from recsys_unlearn.interactions.contract import ItemId, Splits, UserId
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.readiness.natural import NaturalReadiness
@@ -104,6 +104,8 @@ def forget(
         If the request makes no sense; nothing was changed.
     VerificationFailed
         If the audit fails: the new version exists, serves nobody, and the data is as it was.
+    PartiallyDone
+        If the new version serves and the data could not be erased; the same call carries on.
     Locked
         If another process is changing the workspace.
     """
@@ -207,8 +209,14 @@ class _Deletion:
 
     def _erase(self, plan: DeletionPlan) -> None:
         self._report("erasing")
-        with self.clock.part("data"):
-            self.store.erase(plan.accounts, plan.pairs if not len(plan.accounts) else None)
+        try:
+            with self.clock.part("data"):
+                self.store.erase(plan.accounts, plan.pairs if not len(plan.accounts) else None)
+        except (OSError, StoreError) as error:
+            raise PartiallyDone(
+                f"the served version has forgotten them, but their data is still in the store: {error}. "
+                "Run the same command again"
+            ) from error
 
     def _outcome(
         self, status: Status, plan: DeletionPlan, version: Version, evidence: Evidence | None

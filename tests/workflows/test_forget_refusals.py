@@ -1,5 +1,6 @@
 """Deletions that are not carried out: planned, impossible, or found wanting by their audit."""
 
+import errno
 from dataclasses import fields
 from types import SimpleNamespace
 
@@ -10,13 +11,14 @@ from workspace_contents import hashes, holding, model_files, tree
 from recsys_unlearn.audit import report
 from recsys_unlearn.errors import (
     Locked,
+    PartiallyDone,
     UnknownItem,
     UnknownUser,
     UsageError,
     VerificationFailed,
     VersionError,
 )
-from recsys_unlearn.interactions import IngestOptions, ingest
+from recsys_unlearn.interactions import IngestOptions, InteractionStore, ingest
 from recsys_unlearn.workflows.forget import forget
 from recsys_unlearn.workflows.recommend import recommend
 from recsys_unlearn.workspace import Workspace
@@ -125,3 +127,21 @@ def test_without_an_audit_the_same_deletion_goes_through(refused):
 def _without_lock(files):
     """Taking the lock makes its file, which says nothing."""
     return {name: found for name, found in files.items() if name not in ("data", "data/.lock")}
+
+
+def test_a_full_disk_at_the_last_step_is_said_and_mended_by_the_same_call(workspace, member, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(InteractionStore, "erase", full)
+        with pytest.raises(
+            PartiallyDone, match="No space left on device.*Run the same command again"
+        ) as caught:
+            forget(workspace, [member], verify=False)
+    assert caught.value.exit_code == 4
+    row = workspace.store().user_row(member)
+    assert len(workspace.store().history(row))
+    outcome = forget(workspace, [member], verify=False)
+    assert (outcome.status, outcome.version, outcome.parent_version) == ("completed", 2, 2)
+    assert len(workspace.store().history(row)) == 0
