@@ -135,10 +135,9 @@ def test_a_full_disk_at_the_last_step_is_said_and_mended_by_the_same_call(worksp
 
     with monkeypatch.context() as disk:
         disk.setattr(InteractionStore, "erase", full)
-        with pytest.raises(
-            PartiallyDone, match="No space left on device.*Run the same command again"
-        ) as caught:
+        with pytest.raises(PartiallyDone, match="No space left on device") as caught:
             forget(workspace, [member], verify=False)
+    assert "Run the same command again" in str(caught.value)
     assert caught.value.exit_code == 4
     row = workspace.store().user_row(member)
     assert len(workspace.store().history(row))
