@@ -13,7 +13,7 @@ from recsys_unlearn.tracking.runs import Run
 from recsys_unlearn.workflows.deletion_plan import DeletionPlan
 from recsys_unlearn.workflows.train import K, seen
 
-MOST_EVALUATED = 10_000  # retained users; both versions are measured on the same ones
+MOST_EVALUATED = 2000  # retained users; both versions are measured on the same ones
 MOST_STRANGERS = 400
 UTILITY = (f"recall@{K}", f"ndcg@{K}")
 
