@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from recsys_unlearn.audit.report import FEWEST_USERS, AuditReport, audit
 from recsys_unlearn.interactions.contract import Splits, sample_users
 from recsys_unlearn.metrics import Evaluation, evaluate
@@ -14,7 +16,7 @@ from recsys_unlearn.workflows.deletion_plan import DeletionPlan
 from recsys_unlearn.workflows.train import K, seen
 
 MOST_EVALUATED = 2000  # retained users; both versions are measured on the same ones
-MOST_STRANGERS = 400
+FEWEST_STRANGERS, MOST_STRANGERS = 150, 1000  # between them, twice as many as are forgotten
 UTILITY = (f"recall@{K}", f"ndcg@{K}")
 
 
@@ -92,10 +94,9 @@ def gather(before: Recommender, after: Recommender, splits: Splits, plan: Deleti
     everybody = splits.test.without_users(plan.accounts)
     retained = sample_users(everybody, MOST_EVALUATED, "evaluated users")
     excluded = seen(splits).of_users(retained.active_users)
-    strangers = sample_users(
-        splits.strangers.without_users(plan.accounts), MOST_STRANGERS, "audited strangers"
-    )
     forgotten = plan.train.of_users(plan.accounts)
+    enough = int(np.clip(2 * len(plan.accounts), FEWEST_STRANGERS, MOST_STRANGERS))
+    strangers = sample_users(splits.strangers.without_users(plan.accounts), enough, "audited strangers")
     evaluations = audits = None
     if len(retained):
         evaluations = (

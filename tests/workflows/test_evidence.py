@@ -167,7 +167,7 @@ def test_nothing_to_measure_is_not_an_error(unmeasured):
 
 def test_large_workspaces_are_sampled_the_same_way_each_time(splits, models, monkeypatch):
     monkeypatch.setattr(evidence, "MOST_EVALUATED", 10)
-    monkeypatch.setattr(evidence, "MOST_STRANGERS", 5)
+    monkeypatch.setattr(evidence, "FEWEST_STRANGERS", 5)
     first, second = (gather(*models, splits, _plan(splits, [0])) for _ in range(2))
     assert len(first.evaluations[0].users) == 10
     assert len(first.audits[0].strangers.users) == 5
