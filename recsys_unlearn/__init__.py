@@ -1,3 +1,3 @@
-"""Recommenders that forget a user on request, show that they have, and leave nothing behind."""
+"""Recommenders that forget a user on request, and show that they have."""
 
 __version__ = "0.1.0"
