@@ -39,11 +39,12 @@ clean:
 # torch comes first and by itself: on Linux a plain "torch" brings gigabytes of CUDA packages, and once
 # the CPU build is there nothing after it asks for another.
 $(VENV)/.installed: pyproject.toml vendor/fbgemm_shim/pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(RUN)/pip install -q '$(TORCH)+cpu' 2>/dev/null || \
-		$(RUN)/pip install -q --index-url $(TORCH_CPU_INDEX) '$(TORCH)+cpu'
-	$(RUN)/pip install -q -e '.[$(EXTRAS)]'
-	touch $@
+	@echo "Installing into $(VENV), which takes a minute or two"
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN)/pip install -qq '$(TORCH)+cpu' 2>/dev/null || \
+		$(RUN)/pip install -qq --index-url $(TORCH_CPU_INDEX) '$(TORCH)+cpu'
+	@$(RUN)/pip install -qq -e '.[$(EXTRAS)]'
+	@touch $@
 
 # The CUDA builds, into a fresh environment; the second line replaces the CPU stand-in for fbgemm-gpu.
 gpu: pyproject.toml
