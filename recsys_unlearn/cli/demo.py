@@ -1,5 +1,7 @@
 """``recsys-unlearn demo``: the whole story, on people who do not exist."""
 
+import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -63,4 +65,11 @@ def _parts(outcome: Mapping[str, Any]) -> Iterator[Any]:
     yield "8. Compared the versions:"
     yield from comparison_parts(outcome["versions"], SHOWN)
     yield f"All of it took {seconds(outcome['seconds'])}. In the MLflow UI:"
-    yield f"  recsys-unlearn ui --workspace {outcome['workspace']}"
+    yield f"  {_as_typed()} ui --workspace {outcome['workspace']}"
+
+
+def _as_typed() -> str:
+    """Return the command as it can be typed here: with its path, where it is not on the search path."""
+    started = Path(sys.argv[0])
+    here = started.name == "recsys-unlearn" and not shutil.which("recsys-unlearn")
+    return str(started) if here else "recsys-unlearn"

@@ -3,6 +3,7 @@ import json
 import pytest
 from trained_workspace import TINY_DATA, TINY_MODEL
 
+from recsys_unlearn.cli.demo import _as_typed
 from recsys_unlearn.workflows import demo as workflow
 
 
@@ -39,3 +40,17 @@ def test_a_foreign_directory_is_code_2(run, tmp_path):
     assert result.exit_code == 2
     assert "was not made by the demo" in json.loads(result.stdout)["error"]["message"]
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+@pytest.mark.parametrize(
+    ("started", "found", "typed"),
+    [
+        (".venv/bin/recsys-unlearn", None, ".venv/bin/recsys-unlearn"),
+        (".venv/bin/recsys-unlearn", "/usr/bin/recsys-unlearn", "recsys-unlearn"),
+        ("/usr/bin/pytest", None, "recsys-unlearn"),
+    ],
+)
+def test_the_command_is_shown_as_it_can_be_typed(monkeypatch, started, found, typed):
+    monkeypatch.setattr("sys.argv", [started])
+    monkeypatch.setattr("shutil.which", lambda _: found)
+    assert _as_typed() == typed
