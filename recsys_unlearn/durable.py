@@ -3,7 +3,7 @@
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,9 +47,5 @@ def sync_tree(directory: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as JSON with stable key order, atomically."""
-    _write(path, lambda file: file.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n"))
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
     with replacing(path) as temporary:
-        write(temporary)
+        temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")

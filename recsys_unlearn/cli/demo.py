@@ -15,7 +15,7 @@ from recsys_unlearn.cli.progress import progress_bars
 SHOWN = ("recall@20", "ndcg@20", "coverage@20", "deleted/users", "deleted/interactions")
 EXAMPLES = """
 recsys-unlearn demo
-recsys-unlearn demo --workspace /tmp/demo --json
+recsys-unlearn demo --workspace my-demo --json
 """
 
 

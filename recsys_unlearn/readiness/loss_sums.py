@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.recommenders.contract import Recommender
-from recsys_unlearn.recommenders.softmax import Geometry, Positives, geometry_of, terms
+from recsys_unlearn.recommenders.softmax import Geometry, Positives, geometry_of, tangent, terms
 
 USERS_PER_BATCH = 512
 
@@ -114,11 +114,6 @@ def _with_length_terms(
     counts = torch.bincount(positives.item, minlength=len(items)).double()
     radial = 2 * geometry.regularization * counts
     return gradient + radial.float()[:, None] * items, radial
-
-
-def tangent(vectors: Tensor, points: Tensor) -> Tensor:
-    """Part of each row of ``vectors`` orthogonal to the same row of ``points``, which has length one."""
-    return vectors - (vectors * points).sum(1, keepdim=True) * points
 
 
 def retract(item_table: Tensor, geometry: Geometry) -> Tensor:

@@ -39,8 +39,8 @@ class EmbeddingTables(nn.Module):
 
     Parameters
     ----------
-    user_table, item_table
-        float32 initial values.
+    n_users, n_items, dim
+        Their sizes.
     device
         Where the tables live; ``meta`` for a module that is going to be sharded.
     """

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.randomness import generator
-from recsys_unlearn.recommenders.softmax import Geometry, Positives, terms
+from recsys_unlearn.recommenders.softmax import Geometry, Positives, tangent, terms
 
 STEPS = 40
 STEP_SIZE = 0.1  # of Adam, on vectors of length near one
@@ -74,10 +74,7 @@ def _gradient(
     pushed = torch.softmax(scores, 1) @ table[sample] * now.excess[:, None]
     gradient = pushed.index_add(0, positives.owner, positive_rows * (now.probability - 1)[:, None])
     gradient = gradient / counts.clamp(min=1) + 2 * geometry.regularization * user
-    if geometry.spherical:
-        unit = torch.nn.functional.normalize(vectors, dim=1)
-        gradient = gradient - (gradient * unit).sum(1, keepdim=True) * unit
-    return gradient
+    return tangent(gradient, user / geometry.user_length) if geometry.spherical else gradient
 
 
 def _on_scale(vectors: Tensor, geometry: Geometry) -> Tensor:

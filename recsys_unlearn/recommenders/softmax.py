@@ -108,3 +108,8 @@ def terms(scores: Tensor, positive_scores: Tensor, owner: Tensor, negatives: flo
     probability = log_likelihood.exp()
     excess = torch.zeros(n, dtype=scores.dtype).index_add_(0, owner, 1 - probability)
     return Terms(probability, log_likelihood, log_partition, excess)
+
+
+def tangent(vectors: Tensor, points: Tensor) -> Tensor:
+    """Part of each row of ``vectors`` orthogonal to the same row of ``points``, which has length one."""
+    return vectors - (vectors * points).sum(1, keepdim=True) * points

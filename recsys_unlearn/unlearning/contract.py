@@ -49,6 +49,11 @@ class ForgetRequest:
         """int64: users who lose items and stay."""
         return np.setdiff1d(self.forget_set.active_users, self.accounts)
 
+    @property
+    def users(self) -> np.ndarray:
+        """int64: everybody concerned, whether they go or stay."""
+        return np.union1d(self.accounts, self.forget_set.active_users)
+
 
 @dataclass(frozen=True)
 class ForgetResult:
@@ -66,6 +71,15 @@ class ForgetResult:
     readiness: NaturalReadiness | None
     touched_items: np.ndarray
     touched_users: np.ndarray
+
+    @classmethod
+    def of_training(
+        cls, recommender: Recommender, retained: Interactions, with_readiness: bool
+    ) -> "ForgetResult":
+        """Result of training on ``retained``: every row may differ, and readiness is measured anew."""
+        readiness = NaturalReadiness.measure(recommender, retained) if with_readiness else None
+        items, users = (np.arange(len(each)) for each in (recommender.item_table, recommender.user_table))
+        return cls(recommender, readiness, touched_items=items, touched_users=users)
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,8 @@ class RowDrop(Unlearner):
         readiness: NaturalReadiness | None,
     ) -> ForgetResult:
         users = without_forgotten_rows(recommender, interactions, request, recommender.item_table)
-        touched = np.union1d(request.accounts, request.partial_users)
         return ForgetResult(
-            recommender.with_tables(users, recommender.item_table), readiness, NOTHING, touched
+            recommender.with_tables(users, recommender.item_table), readiness, NOTHING, request.users
         )
 
 

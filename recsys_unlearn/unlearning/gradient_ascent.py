@@ -60,9 +60,8 @@ class GradientAscent(Unlearner):
             items = items + self.learning_rate * loss_sums(moved, ascending)[0].gradient
             moved = moved.with_tables(moved.user_table, retract(items, geometry_of(recommender)).numpy())
         users = without_forgotten_rows(recommender, interactions, request, moved.item_table)
-        touched = np.union1d(request.accounts, request.partial_users)
         forgotten = moved.with_tables(users, moved.item_table)
-        return ForgetResult(forgotten, None, np.arange(len(moved.item_table)), touched)
+        return ForgetResult(forgotten, None, np.arange(len(moved.item_table)), request.users)
 
     def _above_stranger_level(self, recommender: Recommender, forget_set: Interactions) -> Interactions:
         if self.stranger_level is None:

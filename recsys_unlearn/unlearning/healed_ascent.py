@@ -6,8 +6,6 @@ bring their recall back, and with it a part of what was forgotten (FORGETTING, s
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.readiness.natural import NaturalReadiness
 from recsys_unlearn.recommenders.contract import Recommender
@@ -48,6 +46,4 @@ class HealedAscent(Unlearner):
         stepped = self.ascent.forget(recommender, interactions, request, readiness).recommender
         retained = interactions.without(request.forget_set)
         healed = stepped.resume(retained, self.steps, self.learning_rate)
-        everything = [np.arange(len(table)) for table in (healed.item_table, healed.user_table)]
-        ready = NaturalReadiness.measure(healed, retained) if readiness else None
-        return ForgetResult(healed, ready, *everything)
+        return ForgetResult.of_training(healed, retained, readiness is not None)

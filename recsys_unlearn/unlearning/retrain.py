@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.readiness.natural import NaturalReadiness
 from recsys_unlearn.recommenders.contract import Recommender
@@ -27,7 +25,4 @@ class Retrain(Unlearner):
         readiness: NaturalReadiness | None,
     ) -> ForgetResult:
         retained = interactions.without(request.forget_set)
-        trained = recommender.retrain(retained)
-        ready = NaturalReadiness.measure(trained, retained) if readiness else None
-        everything = [np.arange(len(table)) for table in (trained.item_table, trained.user_table)]
-        return ForgetResult(trained, ready, *everything)
+        return ForgetResult.of_training(recommender.retrain(retained), retained, readiness is not None)

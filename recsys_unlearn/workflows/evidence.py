@@ -13,11 +13,10 @@ from recsys_unlearn.recommenders.contract import Recommender
 from recsys_unlearn.tracking.figures import recall_figure, roc_figure, score_figure
 from recsys_unlearn.tracking.runs import Run
 from recsys_unlearn.workflows.deletion_plan import DeletionPlan
-from recsys_unlearn.workflows.train import K, seen
+from recsys_unlearn.workflows.train import UTILITY, K, seen
 
 MOST_EVALUATED = 2000  # retained users; both versions are measured on the same ones
 FEWEST_STRANGERS, MOST_STRANGERS = 150, 1000  # between them, twice as many as are forgotten
-UTILITY = (f"recall@{K}", f"ndcg@{K}")
 
 
 @dataclass(frozen=True)

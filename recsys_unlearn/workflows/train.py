@@ -19,6 +19,7 @@ from recsys_unlearn.workflows.version_files import STORE_TAG, staged
 from recsys_unlearn.workspace import Workspace
 
 K = 20
+UTILITY = (f"recall@{K}", f"ndcg@{K}")  # the two that stand beside each other before and after
 GATE = 0.95  # share of the champion's Recall@20 that a new version must reach to take its place
 
 
@@ -99,17 +100,11 @@ def train(
     )
 
 
-def utility(
-    recommender: Factorization,
-    splits: Splits,
-    progress: Progress | None = None,
-    test: Interactions | None = None,
-) -> dict[str, float]:
-    """Mean metrics at 20 over the users of ``test`` (default: the test split) that training has seen."""
-    test = splits.test if test is None else test
-    if not len(test):
+def utility(recommender: Factorization, splits: Splits, progress: Progress | None = None) -> dict[str, float]:
+    """Mean metrics at 20 over the users of the test split."""
+    if not len(splits.test):
         return {}
-    return evaluate(recommender, test, exclude=seen(splits), k=K, progress=progress).mean()
+    return evaluate(recommender, splits.test, exclude=seen(splits), k=K, progress=progress).mean()
 
 
 def seen(splits: Splits) -> Interactions:
@@ -119,7 +114,7 @@ def seen(splits: Splits) -> Interactions:
 
 def _draw(run: Run, before: Mapping[str, float], after: Mapping[str, float]) -> None:
     """Log the picture that every kind of run has, so that the UI's comparison finds it in both."""
-    shown = [name for name in ("recall@20", "ndcg@20") if name in before and name in after]
+    shown = [name for name in UTILITY if name in before and name in after]
     if shown:
         then, now = ({name: side[name] for name in shown} for side in (before, after))
         run.figure(recall_figure(then, now, title="Against the version that served before"), "recall.png")
@@ -135,5 +130,4 @@ def _takes_over(registry: Registry, champion: Version | None, metrics: dict[str,
 
 def _logged(metrics: dict[str, float], clock: Stopwatch) -> dict[str, float]:
     seconds = {f"seconds/{part}": value for part, value in clock.seconds().items()}
-    before = {f"before/{name}": metrics[name] for name in ("recall@20", "ndcg@20") if name in metrics}
-    return {**metrics, **before, **seconds, "deleted/users": 0, "deleted/interactions": 0}
+    return metrics | seconds

@@ -3,8 +3,10 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
 from recsys_unlearn.cli import main
+from recsys_unlearn.unlearning.registry import METHODS
 
 HEAVY = ("torch", "polars", "pandas", "mlflow", "faiss", "pydantic", "rich", "numpy", "scipy", "yaml")
 ALL_HELP = f"""
@@ -60,3 +62,9 @@ def test_every_example_parses(name):
     for line in main.commands[name].epilog.strip().splitlines():
         arguments = line.split(" < ")[0].split()[2:]
         main.commands[name].make_context(name, arguments)
+
+
+def test_every_method_that_may_serve_is_named_in_the_help():
+    """The names are written by hand there, since importing the methods would cost torch."""
+    shown = CliRunner().invoke(main, ["forget", "--help"]).output
+    assert [method for method in METHODS if method not in shown] == []

@@ -9,8 +9,8 @@ from plain import F64, item_gradient
 
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.readiness import loss_sums as module
-from recsys_unlearn.readiness.loss_sums import LossSums, loss_sums, retract, tangent
-from recsys_unlearn.recommenders.softmax import Geometry, geometry_of
+from recsys_unlearn.readiness.loss_sums import LossSums, loss_sums, retract
+from recsys_unlearn.recommenders.softmax import Geometry, geometry_of, tangent
 
 
 def slow_sums(recommender, interactions) -> dict[str, torch.Tensor]:

@@ -10,9 +10,8 @@ from scipy.optimize import minimize
 
 from recsys_unlearn.audit.statistic import fold_in_statistic
 from recsys_unlearn.interactions.contract import Interactions
-from recsys_unlearn.readiness.loss_sums import tangent
 from recsys_unlearn.readiness.natural import NaturalReadiness
-from recsys_unlearn.recommenders.softmax import geometry_of
+from recsys_unlearn.recommenders.softmax import geometry_of, tangent
 from recsys_unlearn.unlearning.contract import ForgetRequest
 from recsys_unlearn.unlearning.controls import RowDrop
 from recsys_unlearn.unlearning.natural_ascent import SMALLEST_CURVATURE, NaturalAscent, item_curvature

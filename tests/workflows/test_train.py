@@ -160,13 +160,13 @@ def test_without_test_items_nothing_is_measured_and_the_version_serves(tmp_path)
     assert (outcome.metrics, outcome.champion) == ({}, True)
 
 
-def test_utility_of_other_test_items(gated):
+def test_utility_is_of_the_test_items(gated):
     workspace, (good, _) = gated
     model, splits = recommender(workspace, 1), workspace.store().splits()
     assert utility(model, splits) == good.metrics
     half = splits.test.of_users(splits.test.active_users[::2])
-    assert utility(model, splits, test=half) != good.metrics
-    assert utility(model, splits, test=half.without(half)) == {}
+    assert utility(model, replace(splits, test=half)) != good.metrics
+    assert utility(model, replace(splits, test=half.without(half))) == {}
 
 
 def test_seen_is_training_and_validation(pristine):
