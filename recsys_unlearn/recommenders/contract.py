@@ -1,10 +1,16 @@
-"""What every recommender is: scores for users over the catalogue, from a table for each side."""
+"""What every recommender is: trained from scratch, asked for scores, kept as arrays and a description.
+
+There are two kinds. An :class:`~recsys_unlearn.recommenders.embedding.EmbeddingRecommender` has a vector
+for each user; an :class:`~recsys_unlearn.recommenders.item_item.ItemItemRecommender` has none, and scores
+the history that the caller gives. Who serves, evaluates or audits need not know which one it has.
+"""
 
 import json
 from abc import ABC, abstractmethod
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -13,33 +19,37 @@ from recsys_unlearn.errors import VersionError
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.progress import Progress
 
+if TYPE_CHECKING:
+    from recsys_unlearn.recommenders.geometry import LossGeometry
+
 WEIGHTS_FILE = "weights.safetensors"
 DESCRIPTION_FILE = "model.json"
 
 
 class Recommender(ABC):
-    """A recommender with a user table and an item table; a score is the inner product of two rows.
+    """A recommender over fixed id spaces of user rows and item rows.
 
     The constructor stores hyper-parameters and does nothing else. ``fit`` starts from scratch every
-    time. A fitted recommender keeps no interactions, only the tables: what a user must not be
-    shown again is an argument of :meth:`recommend`.
+    time. A fitted recommender keeps no interactions: histories, and what a user must not be shown
+    again, are arguments.
 
     Attributes
     ----------
-    user_table, item_table
-        float32 (n_users, d) and (n_items, d). The row of a user who was never trained on, or was
-        forgotten, is all zeros.
     options
         The hyper-parameters, a frozen dataclass.
     retrain_options
         Set by ``fit``: the options with which a fit on fewer interactions repeats this training step
         for step, early stopping's choice included. The oracle of every audit is trained with them.
+    arrays
+        Names of the attributes that ``fit`` sets: with the options, all that a version keeps.
+    forgets_by
+        Name of the unlearning method that a deletion uses unless it asks for another.
     """
 
     name: ClassVar[str]
     options_type: ClassVar[type]
-    user_table: np.ndarray
-    item_table: np.ndarray
+    arrays: ClassVar[tuple[str, ...]]
+    forgets_by: ClassVar[str]
 
     def __init__(self, options: Any = None) -> None:
         self.options = self.options_type() if options is None else options
@@ -55,15 +65,60 @@ class Recommender(ABC):
         """Train from scratch on ``interactions``; ``validation`` decides when to stop."""
 
     @abstractmethod
-    def resume(self, interactions: Interactions, steps: int, learning_rate: float) -> Self:
-        """Return another that goes on training for some steps on ``interactions``; ``self`` stays."""
+    def scores(self, users: np.ndarray, histories: Interactions | None = None) -> np.ndarray:
+        """float32 (len(users), n_items): scores of the whole catalogue for the given user rows.
 
-    def scores(self, users: np.ndarray) -> np.ndarray:
-        """float32 (len(users), n_items): scores of the whole catalogue for the given user rows."""
-        return self.user_table[users] @ self.item_table.T
+        ``histories`` holds the items of each user; a recommender with a vector for each user does not
+        look at it.
+        """
+
+    @abstractmethod
+    def folded_in(self, histories: Interactions) -> "Given":
+        """Scorer that knows the users of ``histories`` by these items alone, members or strangers."""
+
+    @property
+    @abstractmethod
+    def members(self) -> np.ndarray:
+        """Bool (n_users,): rows that are in the model; strangers and the forgotten are not."""
+
+    @property
+    @abstractmethod
+    def n_items(self) -> int:
+        """Size of the catalogue."""
+
+    @property
+    @abstractmethod
+    def geometry(self) -> "LossGeometry":
+        """How scores enter the loss: what forgetting differentiates and the audit measures."""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the data that training took; a closed form takes one."""
+        return int(getattr(self.retrain_options, "epochs", 1))
+
+    @property
+    def seed(self) -> int:
+        """Of its training, and of what is drawn to forget from it; 0 for one that draws nothing."""
+        return int(getattr(self.options, "seed", 0))
+
+    def canonical(self) -> Self:
+        """Return the same recommender in a form that does not depend on how it was parametrised.
+
+        Scores are equal up to rounding, but a regularised fold-in sees the difference: it is what audits
+        measure. Most recommenders have one form.
+        """
+        return self
+
+    def given(self, histories: Interactions) -> "Given":
+        """Scorer by user row alone, for :func:`recsys_unlearn.metrics.evaluate`."""
+        return Given(self, histories)
 
     def recommend(
-        self, users: int | np.ndarray, k: int = 20, exclude: Interactions | None = None
+        self,
+        users: int | np.ndarray,
+        k: int = 20,
+        exclude: Interactions | None = None,
+        histories: Interactions | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Top-k item rows and their scores, best first, by brute force.
 
@@ -71,7 +126,7 @@ class Recommender(ABC):
         in ``exclude`` are left out; where fewer than k items remain, the rest is -1 with score -inf.
         """
         rows = np.atleast_1d(np.asarray(users))
-        scores = self.scores(rows).copy()
+        scores = self.scores(rows, histories).copy()
         if exclude is not None:
             for line, row in zip(scores, rows, strict=True):
                 line[exclude.items_of(int(row))] = -np.inf
@@ -82,22 +137,40 @@ class Recommender(ABC):
         items = np.where(np.isneginf(best), -1, np.pad(items, ((0, 0), (0, missing))))
         return (items[0], best[0]) if np.ndim(users) == 0 else (items, best)
 
-    def with_tables(self, user_table: np.ndarray, item_table: np.ndarray) -> Self:
-        """Return a recommender of the same kind and options that holds the given tables."""
-        other = type(self)(self.options)
-        other.user_table, other.item_table = user_table, item_table
-        other.retrain_options = self.retrain_options
-        return other
-
     def retrain(self, interactions: Interactions, progress: Progress | None = None) -> Self:
         """Train another from scratch, the same way, on what is left: the oracle."""
         return type(self)(self.retrain_options).fit(interactions, progress=progress)
 
+    def state(self) -> dict[str, np.ndarray]:
+        """What ``fit`` computed, by name."""
+        return {name: getattr(self, name) for name in self.arrays}
+
+    def with_state(self, state: Mapping[str, np.ndarray]) -> Self:
+        """Return a recommender of the same kind and options that holds the given arrays.
+
+        Raises
+        ------
+        ValueError
+            If they are not the arrays of such a recommender.
+        """
+        if set(state) != set(self.arrays):
+            raise ValueError(f"it holds {', '.join(sorted(state))} and not {', '.join(self.arrays)}")
+        self.check_state(state)
+        other = type(self)(self.options)
+        vars(other).update(state)
+        other.retrain_options = self.retrain_options
+        return other
+
+    @staticmethod
+    @abstractmethod
+    def check_state(state: Mapping[str, np.ndarray]) -> None:
+        """Raise ValueError where an array's shape or type is wrong."""
+
     def save(self, directory: Path) -> None:
-        """Write the tables as safetensors and the description as JSON into ``directory``."""
+        """Write the arrays as safetensors and the description as JSON into ``directory``."""
         directory.mkdir(parents=True, exist_ok=True)
-        tables = {"user_table": self.user_table, "item_table": self.item_table}
-        save_file({k: np.ascontiguousarray(v) for k, v in tables.items()}, directory / WEIGHTS_FILE)
+        state = self.state()
+        save_file({k: np.ascontiguousarray(v) for k, v in state.items()}, directory / WEIGHTS_FILE)
         description = {
             "recommender": self.name,
             "options": asdict(self.options),
@@ -116,11 +189,11 @@ class Recommender(ABC):
         """
         try:
             description = json.loads((directory / DESCRIPTION_FILE).read_text())
-            tables = load_file(directory / WEIGHTS_FILE)
+            state = load_file(directory / WEIGHTS_FILE)
             if description["recommender"] != cls.name:
                 raise VersionError(f"{directory} holds a {description['recommender']!r}, not a {cls.name!r}")
-            _check_tables(tables)
-            loaded = cls(cls.options_type(**description["options"])).with_tables(**tables)
+            _check_finite(state)
+            loaded = cls(cls.options_type(**description["options"])).with_state(state)
             loaded.retrain_options = cls.options_type(**description["retrain_options"])
             return loaded
         except VersionError:
@@ -129,8 +202,37 @@ class Recommender(ABC):
             raise VersionError(f"no readable model in {directory}: {error}. Train a new version.") from error
 
 
-def _check_tables(tables: dict[str, np.ndarray]) -> None:
-    if any(table.ndim != 2 or table.dtype != np.float32 for table in tables.values()):
-        raise ValueError("a table is not a matrix of float32")
-    if len({table.shape[1] for table in tables.values()}) > 1:
-        raise ValueError("the tables' rows differ in length")
+def _check_finite(state: Mapping[str, np.ndarray]) -> None:
+    if any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in state.values()):
+        raise ValueError("an array holds NaN or infinity")
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A recommender with its users' histories at hand.
+
+    Parameters
+    ----------
+    recommender
+        Whose scores.
+    histories
+        The items of each user.
+    """
+
+    recommender: Recommender
+    histories: Interactions
+
+    def scores(self, users: np.ndarray) -> np.ndarray:
+        """float32 (len(users), n_items)."""
+        return self.recommender.scores(users, self.histories)
+
+    def recommend(
+        self, users: int | np.ndarray, k: int = 20, exclude: Interactions | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Top-k item rows and their scores, as :meth:`Recommender.recommend` does."""
+        return self.recommender.recommend(users, k, exclude, self.histories)
+
+    @property
+    def geometry(self) -> "LossGeometry":
+        """The recommender's own."""
+        return self.recommender.geometry

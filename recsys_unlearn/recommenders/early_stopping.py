@@ -2,7 +2,7 @@
 
 from recsys_unlearn.interactions.contract import Interactions, sample_users
 from recsys_unlearn.metrics import evaluate
-from recsys_unlearn.recommenders.contract import Recommender
+from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 
 MOST_USERS = 5000  # enough for a standard error of Recall@20 near .002; more only costs time
 METRIC = "recall@20"
@@ -29,10 +29,10 @@ class EarlyStopping:
     def __init__(self, train: Interactions, validation: Interactions, patience: int) -> None:
         self.train, self.patience = train, patience
         self.validation = sample_users(validation, MOST_USERS, "validation users")
-        self.best: Recommender | None = None
+        self.best: EmbeddingRecommender | None = None
         self.best_epoch, self.best_recall, self._without_gain = 0, -1.0, 0
 
-    def is_over(self, epoch: int, candidate: Recommender) -> bool:
+    def is_over(self, epoch: int, candidate: EmbeddingRecommender) -> bool:
         """Evaluate ``candidate``; True when training should stop."""
         recall = evaluate(candidate, self.validation, exclude=self.train, k=20).mean()[METRIC]
         if recall > self.best_recall:

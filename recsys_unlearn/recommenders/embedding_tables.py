@@ -100,10 +100,14 @@ class DenseTables(TrainingTables):
         loss.backward()
         self._optimizer.step()
 
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """The user and the item table themselves, to be differentiated."""
+        parameters = dict(self.module.named_parameters())
+        return parameters[_weight_name(USERS)], parameters[_weight_name(ITEMS)]
+
     def tables(self) -> tuple[Tensor, Tensor]:
         """Copies of the user and the item table."""
-        weights = dict(self.module.named_parameters())
-        user, item = (weights[_weight_name(name)].detach().clone() for name in (USERS, ITEMS))
+        user, item = (weight.detach().clone() for weight in self.weights())
         return user, item
 
 

@@ -1,5 +1,6 @@
 """Matrix factorisation: a score is the inner product of a user vector and an item vector."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Self
@@ -14,9 +15,10 @@ from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.randomness import keyed_normal
 from recsys_unlearn.recommenders.batches import Batches, Negatives, Sampling
-from recsys_unlearn.recommenders.contract import Recommender
 from recsys_unlearn.recommenders.early_stopping import EarlyStopping
+from recsys_unlearn.recommenders.embedding import ResumableRecommender
 from recsys_unlearn.recommenders.options import FactorizationOptions, Loss
+from recsys_unlearn.recommenders.softmax import Geometry
 
 if TYPE_CHECKING:
     from recsys_unlearn.recommenders.embedding_tables import TrainingTables
@@ -30,7 +32,7 @@ NEGATIVES: dict[Loss, Sampling] = {
 INITIAL_SCALE = 0.1  # standard deviation of a fresh embedding's elements
 
 
-class Factorization(Recommender):
+class Factorization(ResumableRecommender):
     """User and item embeddings trained by one of the losses of :mod:`recsys_unlearn.losses`.
 
     The tables it serves hold scores as training saw them: for ``cosine`` the user rows are divided by
@@ -43,6 +45,16 @@ class Factorization(Recommender):
     name = "factorization"
     options_type = FactorizationOptions
     options: FactorizationOptions
+
+    @property
+    def geometry(self) -> Geometry:
+        """Of the loss without sampling; softmaxes that are not ``sampled`` see the whole catalogue."""
+        options = self.options
+        drawn = {"sampled_softmax": options.negatives, "bpr": 1}
+        negatives = float(drawn.get(options.loss, self.n_items))
+        if options.similarity == "cosine":
+            return Geometry(negatives, spherical=True, user_length=1 / options.temperature)
+        return Geometry(negatives, regularization=options.regularization)
 
     def fit(
         self,
@@ -59,12 +71,10 @@ class Factorization(Recommender):
         """
         if not len(interactions):
             raise NothingLeft("no training interactions: check the split and the filters of `ingest`")
-        from recsys_unlearn.recommenders.embedding_tables import training_tables  # torchrec: two seconds
-
         options = self.options
         steps = options.steps_per_epoch or -(-len(interactions) // options.batch_size)
         judge = EarlyStopping(interactions, validation, options.patience) if validation else None
-        with training_tables(self._initial(interactions), options.optimizer, options.learning_rate) as tables:
+        with self._training_tables(interactions) as tables:
             for epoch in range(1, options.epochs + 1):
                 self._train_epoch(tables, interactions, epoch, steps)
                 if progress:
@@ -102,6 +112,12 @@ class Factorization(Recommender):
                 trainer._train_epoch(training, interactions, epoch, per_epoch, most=left)
             resumed = self._served(*training.tables(), interactions)
         return self.with_tables(resumed.user_table, resumed.item_table)
+
+    def _training_tables(self, interactions: Interactions) -> AbstractContextManager["TrainingTables"]:
+        from recsys_unlearn.recommenders.embedding_tables import training_tables  # torchrec: two seconds
+
+        options = self.options
+        return training_tables(self._initial(interactions), options.optimizer, options.learning_rate)
 
     def _initial(self, interactions: Interactions) -> dict[str, Tensor]:
         sizes = {"user": interactions.n_users, "item": interactions.n_items}

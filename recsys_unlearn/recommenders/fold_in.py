@@ -9,7 +9,7 @@ from torch import Tensor
 
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.randomness import generator
-from recsys_unlearn.recommenders.softmax import Geometry, Positives, tangent, terms
+from recsys_unlearn.recommenders.geometry import LossGeometry, Positives, tangent
 
 STEPS = 40
 STEP_SIZE = 0.1  # of Adam, on vectors of length near one
@@ -18,7 +18,7 @@ USERS_PER_BATCH = 1024
 
 
 def fold_in(
-    item_table: np.ndarray, histories: Interactions, users: np.ndarray, geometry: Geometry
+    item_table: np.ndarray, histories: Interactions, users: np.ndarray, geometry: LossGeometry
 ) -> np.ndarray:
     """Minimise each user's own training loss over their vector, the item table fixed.
 
@@ -35,18 +35,17 @@ def fold_in(
     -------
     numpy.ndarray
         float32 (n, d): user vectors on the scale of the recommender's user table; zeros for a user
-        without history. The start is the mean of the user's items, so the result is deterministic.
+        without history. Deterministic.
     """
-    sample = _catalogue_sample(len(item_table))
     batches = [users[start : start + USERS_PER_BATCH] for start in range(0, len(users), USERS_PER_BATCH)]
     table = torch.from_numpy(np.ascontiguousarray(item_table))
-    fitted = [_fit(table, histories, batch, geometry, sample) for batch in batches]
+    fitted = [geometry.fit_users(table, histories, batch).numpy() for batch in batches]
     return np.concatenate(fitted) if fitted else np.zeros((0, item_table.shape[1]), np.float32)
 
 
-def _fit(
-    table: Tensor, histories: Interactions, users: np.ndarray, geometry: Geometry, sample: Tensor
-) -> np.ndarray:
+def descend(table: Tensor, histories: Interactions, users: np.ndarray, geometry: LossGeometry) -> Tensor:
+    """Fit by 40 steps of Adam from the mean of the user's items: for losses without a closed form."""
+    sample = _catalogue_sample(len(table))
     positives = Positives.of(histories, users)
     counts = torch.from_numpy(histories.user_counts[users]).float()[:, None]
     summed = torch.zeros(len(users), table.shape[1]).index_add_(0, positives.owner, table[positives.item])
@@ -60,24 +59,29 @@ def _fit(
         vectors = vectors - size * (mean / (1 - 0.9**step)) / (square / (1 - 0.9**step)).sqrt().clamp(
             min=1e-12
         )
-    return (_on_scale(vectors, geometry) * (counts > 0)).numpy()
+    return _on_scale(vectors, geometry) * (counts > 0)
 
 
 def _gradient(
-    table: Tensor, positives: Positives, vectors: Tensor, counts: Tensor, geometry: Geometry, sample: Tensor
+    table: Tensor,
+    positives: Positives,
+    vectors: Tensor,
+    counts: Tensor,
+    geometry: LossGeometry,
+    sample: Tensor,
 ) -> Tensor:
     """Derivative of each user's mean loss in ``vectors`` (n, d)."""
     user = _on_scale(vectors, geometry)
     scores = user @ table[sample].T
     positive_rows = table[positives.item]
-    now = terms(scores, (user[positives.owner] * positive_rows).sum(1), positives.owner, geometry.negatives)
-    pushed = torch.softmax(scores, 1) @ table[sample] * now.excess[:, None]
-    gradient = pushed.index_add(0, positives.owner, positive_rows * (now.probability - 1)[:, None])
+    now = geometry.terms(scores, (user[positives.owner] * positive_rows).sum(1), positives.owner)
+    pushed = now.slope(scores) @ table[sample]
+    gradient = pushed.index_add(0, positives.owner, positive_rows * now.positive_slope[:, None])
     gradient = gradient / counts.clamp(min=1) + 2 * geometry.regularization * user
     return tangent(gradient, user / geometry.user_length) if geometry.spherical else gradient
 
 
-def _on_scale(vectors: Tensor, geometry: Geometry) -> Tensor:
+def _on_scale(vectors: Tensor, geometry: LossGeometry) -> Tensor:
     if not geometry.spherical:
         return vectors
     return torch.nn.functional.normalize(vectors, dim=1) * geometry.user_length

@@ -1,7 +1,7 @@
 """Hyper-parameters. Imports nothing heavy: ``train --help`` lists them without waiting for torch."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from recsys_unlearn.errors import ConfigError
 
@@ -40,6 +40,7 @@ class FactorizationOptions:
         by default as many as ``batch_size`` asks for.
     """
 
+    family: ClassVar[str] = "factorization"
     dim: int = 64
     similarity: Similarity = "cosine"
     temperature: float = 0.15
@@ -66,4 +67,4 @@ class FactorizationOptions:
         if not self.regularization >= 0:
             wrong.append("regularization must not be negative")
         if wrong:
-            raise ConfigError("factorization: " + "; ".join(wrong))
+            raise ConfigError(f"{self.family}: " + "; ".join(wrong))

@@ -16,12 +16,16 @@ import torch
 from torch import Tensor
 
 from recsys_unlearn.interactions.contract import Interactions
-from recsys_unlearn.recommenders.contract import Recommender
+from recsys_unlearn.recommenders.contract import Given, Recommender
+from recsys_unlearn.recommenders.fold_in import descend
+from recsys_unlearn.recommenders.geometry import LossGeometry, LossTerms, Positives, tangent
+
+__all__ = ["Geometry", "Positives", "Terms", "geometry_of", "tangent", "terms"]
 
 
 @dataclass(frozen=True)
-class Geometry:
-    """How a recommender's scores enter its loss.
+class Geometry(LossGeometry):
+    """Geometry of a softmax of each positive among N uniform negatives.
 
     Parameters
     ----------
@@ -41,44 +45,32 @@ class Geometry:
     user_length: float = 1.0
     regularization: float = 0.0
 
+    @property
+    def free_basis(self) -> bool:
+        """Free lengths: a positive's penalty is too weak to choose a basis."""
+        return not self.spherical
 
-def geometry_of(recommender: Recommender) -> Geometry:
-    """Geometry of the loss that a factorisation was trained with."""
-    options = recommender.options
-    n_items = len(recommender.item_table)
-    drawn = {"sampled_softmax": options.negatives, "bpr": 1}  # the other losses see the whole catalogue
-    negatives = float(drawn.get(options.loss, n_items))
-    if options.similarity == "cosine":
-        return Geometry(negatives, spherical=True, user_length=1 / options.temperature)
-    return Geometry(negatives, regularization=options.regularization)
+    def terms(self, scores: Tensor, positive_scores: Tensor, owner: Tensor) -> "Terms":
+        """Terms for ``scores`` (n, m) of the catalogue, or of a uniform sample of m of its items."""
+        return terms(scores, positive_scores, owner, self.negatives)
+
+    def positive_curvature(self, scores: Tensor, log_partition: Tensor) -> Tensor:
+        """(p,): p (1 - p), given log Z of each pair's user."""
+        probability = torch.sigmoid(scores - log_partition)
+        return probability * (1 - probability)
+
+    def fit_users(self, table: Tensor, histories: Interactions, users: np.ndarray) -> Tensor:
+        """float32 (len(users), d): by descent; a softmax has no closed form."""
+        return descend(table, histories, users, self)
 
 
-@dataclass(frozen=True)
-class Positives:
-    """Positives of a batch of n users, ragged.
-
-    Parameters
-    ----------
-    owner
-        int64 (p,): position in the batch, 0 ... n - 1, of the user that each positive belongs to.
-    item
-        int64 (p,): its item row.
-    """
-
-    owner: Tensor
-    item: Tensor
-
-    @classmethod
-    def of(cls, interactions: Interactions, users: np.ndarray) -> "Positives":
-        """Pairs of the given user rows, in the order of ``users``."""
-        items = [interactions.items_of(user) for user in users]
-        owner = np.repeat(np.arange(len(users)), [len(row) for row in items])
-        item = np.concatenate([*items, np.zeros(0, np.int32)])
-        return cls(torch.from_numpy(owner), torch.from_numpy(item.astype(np.int64)))
+def geometry_of(recommender: Recommender | Given) -> LossGeometry:
+    """Geometry of the loss that a recommender was trained with."""
+    return recommender.geometry
 
 
 @dataclass(frozen=True)
-class Terms:
+class Terms(LossTerms):
     """What the loss of n users with p positives says about their scores.
 
     The derivative in the score of a positive i, as a positive, is p_ui - 1; in that of any item j, as
@@ -99,6 +91,34 @@ class Terms:
     log_partition: Tensor
     excess: Tensor
 
+    @property
+    def weight(self) -> Tensor:
+        """(n,): the excess."""
+        return self.excess
+
+    @property
+    def positive_slope(self) -> Tensor:
+        """(p,): p_ui - 1."""
+        return self.probability - 1
+
+    @property
+    def positive_curvature(self) -> Tensor:
+        """(p,): p_ui (1 - p_ui)."""
+        return self.probability * (1 - self.probability)
+
+    def slope(self, scores: Tensor) -> Tensor:
+        """(n, m): softmax(s_u)_j · excess_u."""
+        return torch.softmax(scores, 1).mul_(self.excess[:, None])
+
+    def pressure(self, slope: Tensor) -> Tensor:
+        """float64 (m,): the slopes' sum; a softmax's own variance is left out, it is of second order."""
+        return slope.sum(0).double()
+
+    def own_curvature(self, slope: Tensor, items: Tensor, pushed: Tensor) -> Tensor:
+        """(n,): excess_u times the trace of the item vectors' covariance under softmax(s_u)."""
+        square = pushed.square().sum(1) / self.excess.clamp(min=torch.finfo(slope.dtype).tiny)
+        return slope @ items.square().sum(1) - square
+
 
 def terms(scores: Tensor, positive_scores: Tensor, owner: Tensor, negatives: float) -> Terms:
     """Terms for ``scores`` (n, m) of the catalogue, or of a uniform sample of m of its items."""
@@ -108,8 +128,3 @@ def terms(scores: Tensor, positive_scores: Tensor, owner: Tensor, negatives: flo
     probability = log_likelihood.exp()
     excess = torch.zeros(n, dtype=scores.dtype).index_add_(0, owner, 1 - probability)
     return Terms(probability, log_likelihood, log_partition, excess)
-
-
-def tangent(vectors: Tensor, points: Tensor) -> Tensor:
-    """Part of each row of ``vectors`` orthogonal to the same row of ``points``, which has length one."""
-    return vectors - (vectors * points).sum(1, keepdim=True) * points
