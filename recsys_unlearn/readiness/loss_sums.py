@@ -1,7 +1,7 @@
 """Sums over users of the training loss's first and second derivatives in the item table.
 
 What some users contribute can be added and subtracted: the sums over everybody are readiness, the sums
-over the forget set are what a deletion takes out.
+over the forget set are what a deletion takes out. (All but ``following`` can be split within a user, too.)
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,9 @@ from torch.nn.functional import normalize
 
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.progress import Progress
-from recsys_unlearn.recommenders.contract import Recommender
-from recsys_unlearn.recommenders.softmax import Geometry, Positives, geometry_of, tangent, terms
+from recsys_unlearn.readiness.following import following
+from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
+from recsys_unlearn.recommenders.geometry import LossGeometry, Positives
 
 USERS_PER_BATCH = 512
 
@@ -37,6 +38,11 @@ class LossSums:
         float64 (n_items,): r_i, what bends the loss in every direction alike: 2 λ n_i for free lengths;
         on the sphere -v_i · ∂L/∂v_i, the second term of the Riemannian Hessian (Absil, Mahony &
         Sepulchre 2008, eq. 5.15).
+    holders
+        float64 (n_items,): n_i, how many users have the item.
+    following
+        float64 (n_items,): f_i, by how much the users who follow an item take off its curvature
+        (:mod:`recsys_unlearn.readiness.following`).
     moment
         float64 (d, d): Σ_u w_u x_u x_uᵀ with w_u = Σ_i (1 - p_ui).
     weight, pairs
@@ -47,6 +53,8 @@ class LossSums:
     positive: Tensor
     pressure: Tensor
     radial: Tensor
+    holders: Tensor
+    following: Tensor
     moment: Tensor
     weight: Tensor
     pairs: Tensor
@@ -54,12 +62,12 @@ class LossSums:
     def plus(self, other: Self, times: float = 1.0) -> Self:
         """Sum of both, ``other`` weighted."""
         return type(self)(
-            **{name: value + times * getattr(other, name) for name, value in vars(self).items()}
+            **{name: value.add(getattr(other, name), alpha=times) for name, value in vars(self).items()}
         )
 
 
 def loss_sums(
-    recommender: Recommender, interactions: Interactions, progress: Progress | None = None
+    recommender: EmbeddingRecommender, interactions: Interactions, progress: Progress | None = None
 ) -> tuple[LossSums, Tensor]:
     """Sums over every user of ``interactions``, and log Z_u.
 
@@ -71,51 +79,57 @@ def loss_sums(
     """
     users = interactions.active_users
     log_partition = torch.full((len(recommender.user_table),), -torch.inf)
-    total = _batch_sums(recommender, interactions, users[:0])[0]
+    total, log_partition[torch.from_numpy(users[:USERS_PER_BATCH])] = _batch_sums(
+        recommender, interactions, users[:USERS_PER_BATCH]
+    )
     for start in range(0, len(users), USERS_PER_BATCH):
         batch = users[start : start + USERS_PER_BATCH]
-        part, log_partition[torch.from_numpy(batch)] = _batch_sums(recommender, interactions, batch)
-        total = total.plus(part)
+        if start:
+            part, log_partition[torch.from_numpy(batch)] = _batch_sums(recommender, interactions, batch)
+            total = total.plus(part)
         if progress:
             progress("measuring curvature", min(start + USERS_PER_BATCH, len(users)), len(users))
     return total, log_partition
 
 
 def _batch_sums(
-    recommender: Recommender, interactions: Interactions, users: np.ndarray
+    recommender: EmbeddingRecommender, interactions: Interactions, users: np.ndarray
 ) -> tuple[LossSums, Tensor]:
-    geometry = geometry_of(recommender)
+    geometry = recommender.geometry
     items, user = torch.from_numpy(recommender.item_table), torch.from_numpy(recommender.user_table[users])
     positives, scores = Positives.of(interactions, users), user @ items.T
-    now = terms(scores, scores[positives.owner, positives.item], positives.owner, geometry.negatives)
-    pressure = torch.softmax(scores, 1).mul_(now.excess[:, None])
-    gradient = pressure.T @ user
-    gradient.index_add_(0, positives.item, user[positives.owner] * (now.probability - 1)[:, None])
+    now = geometry.terms(scores, scores[positives.owner, positives.item], positives.owner)
+    slope = now.slope(scores)
+    gradient = slope.T @ user
+    gradient.index_add_(0, positives.item, user[positives.owner] * now.positive_slope[:, None])
     gradient, radial = _with_length_terms(gradient, items, positives, geometry)
-    spread = (now.probability * (1 - now.probability)).double()
+    spread = now.positive_curvature.double()
     sums = LossSums(
         gradient=gradient,
         positive=torch.zeros(len(items)).double().index_add_(0, positives.item, spread),
-        pressure=pressure.sum(0).double(),
+        pressure=now.pressure(slope),
         radial=radial,
-        moment=((user * now.excess[:, None]).T @ user).double(),
-        weight=now.excess.sum(dtype=torch.float64)[None],
+        holders=torch.bincount(positives.item, minlength=len(items)).double(),
+        following=following(now, slope, items, user, positives, geometry),
+        moment=((user * now.weight[:, None]).T @ user).double(),
+        weight=now.weight.sum(dtype=torch.float64)[None],
         pairs=torch.tensor([len(positives.item)]).double(),
     )
     return sums, now.log_partition
 
 
 def _with_length_terms(
-    gradient: Tensor, items: Tensor, positives: Positives, geometry: Geometry
+    gradient: Tensor, items: Tensor, positives: Positives, geometry: LossGeometry
 ) -> tuple[Tensor, Tensor]:
     """Gradient and r_i, given the gradient of the scores' part."""
     if geometry.spherical:
-        return tangent(gradient, items), -(gradient * items).sum(1).double()
+        outward = (gradient * items).sum(1)
+        return gradient.addcmul_(outward[:, None], items, value=-1), -outward.double()
     counts = torch.bincount(positives.item, minlength=len(items)).double()
     radial = 2 * geometry.regularization * counts
     return gradient + radial.float()[:, None] * items, radial
 
 
-def retract(item_table: Tensor, geometry: Geometry) -> Tensor:
+def retract(item_table: Tensor, geometry: LossGeometry) -> Tensor:
     """Bring moved item rows back to where the loss lives: the sphere, or anywhere."""
     return normalize(item_table, dim=1) if geometry.spherical else item_table

@@ -11,7 +11,7 @@ deletion must know it is told in :mod:`recsys_unlearn.unlearning.natural_ascent`
 A deletion subtracts the user's part of every sum and clears their log Z_u.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -24,8 +24,10 @@ from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.readiness.loss_sums import LossSums, loss_sums
 from recsys_unlearn.recommenders.contract import Recommender
+from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 
 FILE = "readiness.safetensors"
+OWN = ("log_partition", "calibration")  # what is in the file beside the sums
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,25 @@ class NaturalReadiness:
         Slope and curvature at every item.
     log_partition
         float32 (n_users,): log Z_u; minus infinity for a row that is not in use.
+    calibration
+        float64 (2,): what :mod:`recsys_unlearn.readiness.calibrated` learned about the length of a step;
+        zeros for a step as it is derived.
     """
 
     sums: LossSums
     log_partition: Tensor
+    calibration: Tensor = field(default_factory=lambda: torch.zeros(2, dtype=torch.float64))
 
     @classmethod
     def measure(
-        cls, recommender: Recommender, interactions: Interactions, progress: Progress | None = None
+        cls, recommender: EmbeddingRecommender, interactions: Interactions, progress: Progress | None = None
     ) -> Self:
         """Sum over all users of ``interactions``: one pass of their scores over the catalogue."""
-        return cls(*loss_sums(recommender, interactions, progress))
+        sums, log_partition = loss_sums(recommender, interactions, progress)
+        bend = 2 * recommender.geometry.item_penalty  # belongs to no user, so it is added once, here
+        sums.gradient.add_(torch.from_numpy(recommender.item_table), alpha=bend)
+        sums.radial.add_(bend)
+        return cls(sums, log_partition)
 
     @property
     def covariance(self) -> Tensor:
@@ -57,7 +67,7 @@ class NaturalReadiness:
 
     def save(self, directory: Path) -> None:
         """Write ``readiness.safetensors`` into ``directory``."""
-        tensors = vars(self.sums) | {"log_partition": self.log_partition}
+        tensors = vars(self.sums) | {name: getattr(self, name) for name in OWN}
         save_file({name: value.contiguous() for name, value in tensors.items()}, directory / FILE)
 
     @classmethod
@@ -71,6 +81,33 @@ class NaturalReadiness:
         """
         try:
             tensors = load_file(directory / FILE)
-            return cls(log_partition=tensors.pop("log_partition"), sums=LossSums(**tensors))
+            own = {name: tensors.pop(name) for name in OWN}
+            loaded = cls(sums=LossSums(**tensors), **own)
+            _check(loaded)
+            return loaded
         except Exception as error:  # whatever a damaged file makes the reader raise
             raise VersionError(f"no readable {FILE} in {directory}: {error}. Train a new version.") from error
+
+
+def _check(loaded: NaturalReadiness) -> None:
+    """Raise ValueError where a sum's shape or type is wrong, or a number is none."""
+    n, d = loaded.sums.gradient.shape
+    matrices, scalars = {"gradient": (n, d), "moment": (d, d)}, dict.fromkeys(("weight", "pairs"), (1,))
+    for name, value in vars(loaded.sums).items():
+        if value.shape != (matrices | scalars).get(name, (n,)):
+            raise ValueError(f"{name} is of the wrong shape")
+        if not value.is_floating_point() or not torch.isfinite(value).all():
+            raise ValueError(f"{name} holds something else than numbers")
+    if loaded.log_partition.ndim != 1 or not (loaded.log_partition < torch.inf).all():
+        raise ValueError("log_partition is not one number for each user")
+    if loaded.calibration.shape != (2,) or not torch.isfinite(loaded.calibration).all():
+        raise ValueError("calibration is not two numbers")
+
+
+def measure_readiness(
+    recommender: Recommender, interactions: Interactions, progress: Progress | None = None
+) -> NaturalReadiness | None:
+    """Readiness of a recommender with two tables; another kind forgets without, and has None."""
+    if not isinstance(recommender, EmbeddingRecommender):
+        return None
+    return NaturalReadiness.measure(recommender, interactions, progress)

@@ -100,6 +100,8 @@ def test_sums_of_parts_add_up(trained, train, split):
     )
     whole, one, two = (loss_sums(trained, data)[0] for data in (train, part, train.without(part)))
     for name, expected in vars(whole).items():
+        if name == "following" and split == "by pair":
+            continue  # a user's stiffness comes from all of their items together
         near(getattr(one.plus(two), name), expected)
         near(getattr(whole.plus(two, times=-1), name), getattr(one, name), share=1e-4)
 

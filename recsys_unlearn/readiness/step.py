@@ -1,0 +1,51 @@
+"""The natural step: a direction for every item, in the metric of what the other users' loss feels."""
+
+import torch
+from torch import Tensor
+
+from recsys_unlearn.readiness.natural import NaturalReadiness
+from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
+from recsys_unlearn.recommenders.geometry import tangent
+
+SMALLEST_CURVATURE = 1e-6  # an item with no users left has none; its step is bounded by this
+MOST_SOFTENED = 0.7  # of an item's curvature, by the users who follow
+CROWD = 0.2  # of the users; read off originals and retrains that are in no table (docs/forgetting.md)
+
+
+def shared_basis_step(
+    direction: Tensor, recommender: EmbeddingRecommender, readiness: NaturalReadiness
+) -> Tensor:
+    """Solve ((P_i + Q_i) C + r_i I) step_i = direction_i for all items, in the eigenbasis of C."""
+    sums = readiness.sums
+    values, vectors = torch.linalg.eigh(readiness.covariance)
+    basis, weight = vectors.float(), (sums.positive + sums.pressure).float()
+    curvature = torch.addcmul(sums.radial.clamp(min=0).float()[:, None], weight[:, None], values.float())
+    step = (direction @ basis).div_(curvature.clamp_(min=SMALLEST_CURVATURE)) @ basis.T
+    spherical = recommender.geometry.spherical
+    return tangent(step, torch.from_numpy(recommender.item_table)) if spherical else step
+
+
+def followers_gain(readiness: NaturalReadiness) -> Tensor:
+    """float32 (n_items,): how much further an item goes because its users follow it.
+
+    1 / (1 - κ_i), κ_i = f_i / h_i with h_i the item's mean curvature (:mod:`.following`). For an item that
+    many have, the mean stiffness of its users no longer stands for all that holds them, and κ_i is too
+    large; it fades out as the item's share of the users nears ``CROWD``.
+    """
+    sums = readiness.sums
+    mean = (sums.positive + sums.pressure) * readiness.covariance.diagonal().mean() + sums.radial.clamp(min=0)
+    share = sums.holders / readiness.log_partition.isfinite().sum().clamp(min=1)
+    softened = sums.following / mean.clamp(min=SMALLEST_CURVATURE) * (1 - share / CROWD).clamp(min=0)
+    return (1 / (1 - softened.clamp(0, MOST_SOFTENED))).float()
+
+
+def calibrated_length(readiness: NaturalReadiness) -> Tensor:
+    """float32 (n_items,): exp(a + b z_i), z_i the item's standardised log popularity; 1 if a = b = 0."""
+    length, tilt = readiness.calibration
+    return (length + tilt * standardised_popularity(readiness.sums.holders)).exp().float()
+
+
+def standardised_popularity(holders: Tensor) -> Tensor:
+    """float64 (n_items,): log(1 + n_i), less its mean over items and by its standard deviation."""
+    popularity = holders.log1p()
+    return (popularity - popularity.mean()) / popularity.std().clamp(min=1e-6)
