@@ -2,14 +2,17 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 
+from recsys_unlearn.errors import UsageError
 from recsys_unlearn.interactions.contract import Interactions
-from recsys_unlearn.readiness.natural import NaturalReadiness
+from recsys_unlearn.readiness.natural import NaturalReadiness, measure_readiness
 from recsys_unlearn.recommenders.contract import Recommender
+from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 
+Kind = TypeVar("Kind", bound=Recommender)
 Guarantee = Literal["exact", "approximate with a bound", "heuristic", "control"]
 
 
@@ -38,10 +41,10 @@ class ForgetRequest:
         """Ask for single interactions; their users stay."""
         return cls(pairs, np.zeros(0, np.int64))
 
-    def within(self, interactions: Interactions) -> "ForgetRequest":
-        """Leave out what is not among ``interactions``."""
-        present = interactions.user_counts > 0
-        held = self.forget_set.where(interactions.holds(self.forget_set))
+    def within(self, interactions: Interactions, known: np.ndarray) -> "ForgetRequest":
+        """Leave out what is not among ``interactions``, and users who are not ``known``, bool (n_users,)."""
+        pairs, present = self.forget_set, known & (interactions.user_counts > 0)
+        held = pairs.where(interactions.holds(pairs) & known[pairs.users])
         return ForgetRequest(held, self.accounts[present[self.accounts]])
 
     @property
@@ -56,7 +59,7 @@ class ForgetRequest:
 
 
 @dataclass(frozen=True)
-class ForgetResult:
+class ForgetResult(Generic[Kind]):
     """The state after a deletion; the state before it is untouched.
 
     Parameters
@@ -65,25 +68,29 @@ class ForgetResult:
         New objects. Readiness is None where the method keeps none.
     touched_items, touched_users
         Rows whose vectors may differ from before; no other row does (the method's footprint).
+    distance
+        For a method that converges: estimated distance to where it converges, relative to the length
+        of the tables.
     """
 
-    recommender: Recommender
+    recommender: Kind
     readiness: NaturalReadiness | None
     touched_items: np.ndarray
     touched_users: np.ndarray
+    distance: float | None = None
 
     @classmethod
     def of_training(
-        cls, recommender: Recommender, retained: Interactions, with_readiness: bool
-    ) -> "ForgetResult":
+        cls, recommender: Kind, retained: Interactions, with_readiness: bool, distance: float | None = None
+    ) -> "ForgetResult[Kind]":
         """Result of training on ``retained``: every row may differ, and readiness is measured anew."""
-        readiness = NaturalReadiness.measure(recommender, retained) if with_readiness else None
-        items, users = (np.arange(len(each)) for each in (recommender.item_table, recommender.user_table))
-        return cls(recommender, readiness, touched_items=items, touched_users=users)
+        readiness = measure_readiness(recommender, retained) if with_readiness else None
+        items, users = np.arange(recommender.n_items), np.arange(len(recommender.members))
+        return cls(recommender, readiness, items, users, distance)
 
 
 @dataclass(frozen=True)
-class Unlearner(ABC):
+class Unlearner(ABC, Generic[Kind]):
     """A method of forgetting.
 
     Attributes
@@ -91,47 +98,66 @@ class Unlearner(ABC):
     name
         As on the command line.
     guarantee
-        ``exact``: the bytes of a retrain. ``approximate with a bound``. ``heuristic``: measured, not
-        proved. ``control``: deliberately wrong, for the audit to find.
+        ``exact``: what a retrain gives, to the byte or within the ``rounding`` that the recommender
+        names. ``approximate with a bound``. ``heuristic``: measured, not proved. ``control``: deliberately
+        wrong, for the audit to find.
     leaves_behind
         What of the forgotten may still be in the result.
     trains_again
         Whether it trains on the retained interactions, so that the result knows all that they hold.
+    forgets_from
+        The kind of recommender that it works on.
     """
 
     name: ClassVar[str]
     guarantee: ClassVar[Guarantee]
     leaves_behind: ClassVar[str]
     trains_again: ClassVar[bool] = False
+    forgets_from: ClassVar[type] = EmbeddingRecommender
 
     def forget(
         self,
-        recommender: Recommender,
+        recommender: Kind,
         interactions: Interactions,
         request: ForgetRequest,
         readiness: NaturalReadiness | None = None,
-    ) -> ForgetResult:
+    ) -> ForgetResult[Kind]:
         """Forget ``request`` from a ``recommender`` trained on ``interactions``.
 
         ``interactions`` still holds the forget set. Users whom the model does not know, strangers or
         forgotten ones whose data was not erased yet, are passed over in both: a deletion carried out
         twice is a deletion carried out once, and no method trains on the forgotten again.
+
+        Raises
+        ------
+        UsageError
+            If the method does not work on this kind of recommender.
         """
-        known = np.any(recommender.user_table != 0, axis=1)
-        if not known[interactions.users].all():
+        if not isinstance(recommender, self.forgets_from):
+            raise UsageError(
+                f"{self.name} does not work on {recommender.name!r} recommenders; "
+                f"{recommender.forgets_by} and retrain do"
+            )
+        known = recommender.members
+        request = request.within(interactions, known)
+        if (self.reads_others or readiness is None) and not known[interactions.users].all():
             interactions = interactions.where(known[interactions.users])
-        request = request.within(interactions)
         if not len(request.forget_set):
             nobody = np.zeros(0, np.int64)
             return ForgetResult(recommender, readiness, touched_items=nobody, touched_users=nobody)
         return self._forget(recommender, interactions, request, readiness)
 
+    @property
+    def reads_others(self) -> bool:
+        """Whether a deletion looks at interactions of users whom it does not concern."""
+        return True
+
     @abstractmethod
     def _forget(
         self,
-        recommender: Recommender,
+        recommender: Kind,
         interactions: Interactions,
         request: ForgetRequest,
         readiness: NaturalReadiness | None,
-    ) -> ForgetResult:
+    ) -> ForgetResult[Kind]:
         """Do it; ``request`` names at least one pair that is in the model."""

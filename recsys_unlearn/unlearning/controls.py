@@ -7,6 +7,7 @@ import numpy as np
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.readiness.natural import NaturalReadiness
 from recsys_unlearn.recommenders.contract import Recommender
+from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 from recsys_unlearn.unlearning.contract import ForgetRequest, ForgetResult, Unlearner
 from recsys_unlearn.unlearning.natural_ascent import NaturalAscent
 from recsys_unlearn.unlearning.user_rows import without_forgotten_rows
@@ -21,6 +22,7 @@ class NoOp(Unlearner):
     name = "no_op"
     guarantee = "control"
     leaves_behind = "everything"
+    forgets_from = Recommender
 
     def _forget(
         self,
@@ -42,7 +44,7 @@ class RowDrop(Unlearner):
 
     def _forget(
         self,
-        recommender: Recommender,
+        recommender: EmbeddingRecommender,
         interactions: Interactions,
         request: ForgetRequest,
         readiness: NaturalReadiness | None,
@@ -65,7 +67,7 @@ class OverForgetting(Unlearner):
 
     def _forget(
         self,
-        recommender: Recommender,
+        recommender: EmbeddingRecommender,
         interactions: Interactions,
         request: ForgetRequest,
         readiness: NaturalReadiness | None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.readiness.natural import NaturalReadiness
-from recsys_unlearn.recommenders.contract import Recommender
+from recsys_unlearn.recommenders.embedding import ResumableRecommender
 from recsys_unlearn.unlearning.contract import ForgetRequest, ForgetResult, Unlearner
 from recsys_unlearn.unlearning.natural_ascent import NaturalAscent
 
@@ -24,7 +24,7 @@ class HealedAscent(Unlearner):
     steps
         Batches of the retained interactions.
     learning_rate
-        Of these; a tenth of training's, see ``Recommender.resume``.
+        Of these; a tenth of training's, see ``ResumableRecommender.resume``.
     """
 
     ascent: NaturalAscent = field(default_factory=NaturalAscent)
@@ -35,10 +35,11 @@ class HealedAscent(Unlearner):
     guarantee = "heuristic"
     leaves_behind = "as natural ascent, and what the retained data teaches again"
     trains_again = True
+    forgets_from = ResumableRecommender
 
     def _forget(
         self,
-        recommender: Recommender,
+        recommender: ResumableRecommender,
         interactions: Interactions,
         request: ForgetRequest,
         readiness: NaturalReadiness | None,

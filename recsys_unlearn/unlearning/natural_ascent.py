@@ -12,9 +12,12 @@ finished, and a forget set that is a fair sample of everybody (g = ε G) must le
 because a retrain would stop at the same place. Without the second term the step undoes training
 for all: forgetting 5 % of the users of ML-1M costs the others 3 % of Recall@20 with inner products and
 0.8 % with cosines; with it, nothing (docs/forgetting.md).
+
+H_i is what the item feels among users who stay where they are. In a retrain they go with it, which makes
+it softer: :mod:`recsys_unlearn.readiness.following` says by how much, item by item.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -24,13 +27,18 @@ from torch import Tensor
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.readiness.loss_sums import LossSums, loss_sums, retract
 from recsys_unlearn.readiness.natural import NaturalReadiness
-from recsys_unlearn.recommenders.contract import Recommender
-from recsys_unlearn.recommenders.softmax import geometry_of, tangent
+from recsys_unlearn.readiness.step import (
+    SMALLEST_CURVATURE,
+    calibrated_length,
+    followers_gain,
+    shared_basis_step,
+)
+from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
+from recsys_unlearn.recommenders.softmax import geometry_of
 from recsys_unlearn.unlearning.contract import ForgetRequest, ForgetResult, Unlearner
 from recsys_unlearn.unlearning.user_rows import without_forgotten_rows
 
 Form = Literal["full", "whitened"]
-SMALLEST_CURVATURE = 1e-6  # an item with no users left has none; its step is bounded by this
 
 
 @dataclass(frozen=True)
@@ -44,44 +52,52 @@ class NaturalAscent(Unlearner):
         interactions. ``full``: an own d x d curvature for every item that a forgotten user has
         interacted with; a hundred times the work for the same figures on the sphere.
     step_size
-        η. 1 is Newton's step for items alone; but the other users would have followed the items, and
-        that takes the oracle a little further (docs/forgetting.md, "Why 1.15").
+        η; 1 is Newton's step.
     centred
         Whether to take out the forget set's share of the unfinished training.
+    followed
+        Whether each item goes as far as it would with the other users following it
+        (:mod:`recsys_unlearn.readiness.following`).
     """
 
     form: Form = "whitened"
-    step_size: float = 1.15
+    step_size: float = 1.0
     centred: bool = True
+    followed: bool = True
 
     name = "natural_ascent"
     guarantee = "heuristic"
     leaves_behind = "second-order traces: how the forgotten moved the vectors of other users"
 
+    @property
+    def reads_others(self) -> bool:
+        """Only the full form does; readiness has the sums that the other needs."""
+        return self.form == "full"
+
     def _forget(
         self,
-        recommender: Recommender,
+        recommender: EmbeddingRecommender,
         interactions: Interactions,
         request: ForgetRequest,
         readiness: NaturalReadiness | None,
     ) -> ForgetResult:
         before = readiness or NaturalReadiness.measure(recommender, interactions)
         forgotten, _ = loss_sums(recommender, request.forget_set)
-        share = (forgotten.pairs / before.sums.pairs).float() if self.centred else 0.0
-        direction = forgotten.gradient - share * before.sums.gradient
-        rest = _without(before, forgotten, request)
+        share = (forgotten.pairs / before.sums.pairs).float() * self.centred
+        direction = torch.addcmul(forgotten.gradient, before.sums.gradient, share, value=-1)
+        rest = _without(before, forgotten, recommender, interactions, request)
         step = self._solve(direction, recommender, interactions, request, rest)
         items = torch.from_numpy(recommender.item_table)
-        moved = retract(items + self.step_size * step, geometry_of(recommender)).numpy()
+        moved = retract(items.add(step, alpha=self.step_size), geometry_of(recommender)).numpy()
         users = without_forgotten_rows(recommender, interactions, request, moved)
         rest = _with_new_rows(rest, recommender, users, interactions, request)
-        rest.sums.gradient.add_(self.step_size * direction)  # what H_i · step_i adds to the slope
+        rest.sums.gradient.add_(direction, alpha=self.step_size)  # what H_i · step_i adds to the slope
         return ForgetResult(recommender.with_tables(users, moved), rest, np.arange(len(moved)), request.users)
 
     def _solve(
         self,
         direction: Tensor,
-        recommender: Recommender,
+        recommender: EmbeddingRecommender,
         interactions: Interactions,
         request: ForgetRequest,
         readiness: NaturalReadiness,
@@ -93,21 +109,13 @@ class NaturalAscent(Unlearner):
             co_users = interactions.where(request.forget_set.item_counts[interactions.items] > 0)
             curvature = item_curvature(rows, recommender, co_users.without(request.forget_set), readiness)
             step[torch.from_numpy(rows)] = torch.linalg.solve(curvature, direction[rows])
+        if self.followed:
+            step.mul_((followers_gain(readiness) * calibrated_length(readiness))[:, None])
         return step
 
 
-def shared_basis_step(direction: Tensor, recommender: Recommender, readiness: NaturalReadiness) -> Tensor:
-    """Solve ((P_i + Q_i) C + r_i I) step_i = direction_i for all items, in the eigenbasis of C."""
-    sums = readiness.sums
-    values, vectors = torch.linalg.eigh(readiness.covariance)
-    curvature = (sums.positive + sums.pressure)[:, None] * values + sums.radial.clamp(min=0)[:, None]
-    step = direction @ vectors.float() / curvature.clamp(min=SMALLEST_CURVATURE).float() @ vectors.float().T
-    spherical = geometry_of(recommender).spherical
-    return tangent(step, torch.from_numpy(recommender.item_table)) if spherical else step
-
-
 def item_curvature(
-    rows: np.ndarray, recommender: Recommender, retained: Interactions, readiness: NaturalReadiness
+    rows: np.ndarray, recommender: EmbeddingRecommender, retained: Interactions, readiness: NaturalReadiness
 ) -> Tensor:
     """H_i of the items ``rows``, (len(rows), d, d), float32.
 
@@ -127,33 +135,48 @@ def item_curvature(
 
 
 def _positive_curvature(
-    rows: np.ndarray, recommender: Recommender, retained: Interactions, readiness: NaturalReadiness
+    rows: np.ndarray, recommender: EmbeddingRecommender, retained: Interactions, readiness: NaturalReadiness
 ) -> Tensor:
-    """Σ_{u: (u,i) positive} p_ui (1 - p_ui) x_u x_uᵀ for each item in ``rows``."""
+    """Sum over the users who have it of x_u x_uᵀ · p_ui (1 - p_ui), for each item in ``rows``."""
     order = np.argsort(retained.items, kind="stable")
     users, items = retained.users[order], retained.items[order]
     user = torch.from_numpy(recommender.user_table[users])
     scores = (user * torch.from_numpy(recommender.item_table[items])).sum(1)
-    probability = torch.sigmoid(scores - readiness.log_partition[torch.from_numpy(users.astype(np.int64))])
-    root = user * (probability * (1 - probability)).sqrt()[:, None]
+    log_partition = readiness.log_partition[torch.from_numpy(users.astype(np.int64))]
+    root = user * recommender.geometry.positive_curvature(scores, log_partition).sqrt()[:, None]
     starts, ends = (np.searchsorted(items, rows, side=side) for side in ("left", "right"))
     parts = [root[start:end].T @ root[start:end] for start, end in zip(starts, ends, strict=True)]
     return torch.stack(parts)
 
 
-def _without(before: NaturalReadiness, forgotten: LossSums, request: ForgetRequest) -> NaturalReadiness:
-    """Readiness of the rest, at the item table as it was."""
+def _without(
+    before: NaturalReadiness,
+    forgotten: LossSums,
+    recommender: EmbeddingRecommender,
+    interactions: Interactions,
+    request: ForgetRequest,
+) -> NaturalReadiness:
+    """Readiness of the rest, at the tables as they were.
+
+    What one user contributes is not the sum over their pairs, since their own stiffness depends on all of
+    them: those who stay are taken out whole and put back with what remains.
+    """
     sums = before.sums.plus(forgotten, times=-1)
-    for column in (sums.positive, sums.pressure):
+    if len(request.partial_users):
+        theirs = interactions.of_users(request.users)
+        remaining = theirs.without(request.forget_set)
+        sums = before.sums.plus(loss_sums(recommender, theirs)[0], times=-1)
+        sums = sums.plus(loss_sums(recommender, remaining)[0])
+    for column in (sums.positive, sums.pressure, sums.following):
         column.clamp_(min=0)  # an item without users left has none, up to rounding
     log_partition = before.log_partition.clone()
     log_partition[torch.from_numpy(request.accounts)] = -torch.inf
-    return NaturalReadiness(sums, log_partition)
+    return replace(before, sums=sums, log_partition=log_partition)
 
 
 def _with_new_rows(
     rest: NaturalReadiness,
-    recommender: Recommender,
+    recommender: EmbeddingRecommender,
     users: np.ndarray,
     interactions: Interactions,
     request: ForgetRequest,
@@ -169,4 +192,4 @@ def _with_new_rows(
     old, _ = loss_sums(recommender, remaining)
     new, log_partition = loss_sums(recommender.with_tables(users, recommender.item_table), remaining)
     rest.log_partition[torch.from_numpy(partial)] = log_partition[torch.from_numpy(partial)]
-    return NaturalReadiness(rest.sums.plus(old, times=-1).plus(new), rest.log_partition)
+    return replace(rest, sums=rest.sums.plus(old, times=-1).plus(new))

@@ -16,6 +16,7 @@ class Retrain(Unlearner):
     guarantee = "exact"
     leaves_behind = "nothing; the number of epochs was chosen while the forgotten were there"
     trains_again = True
+    forgets_from = Recommender
 
     def _forget(
         self,

@@ -3,14 +3,14 @@
 import numpy as np
 
 from recsys_unlearn.interactions.contract import Interactions
-from recsys_unlearn.recommenders.contract import Recommender
+from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 from recsys_unlearn.recommenders.fold_in import fold_in
 from recsys_unlearn.recommenders.softmax import geometry_of
 from recsys_unlearn.unlearning.contract import ForgetRequest
 
 
 def without_forgotten_rows(
-    recommender: Recommender,
+    recommender: EmbeddingRecommender,
     interactions: Interactions,
     request: ForgetRequest,
     item_table: np.ndarray,

@@ -8,7 +8,7 @@ from plain import item_gradient
 from recsys_unlearn.recommenders.likelihood import mean_log_likelihood
 from recsys_unlearn.recommenders.softmax import geometry_of
 from recsys_unlearn.unlearning.contract import ForgetRequest
-from recsys_unlearn.unlearning.gradient_ascent import GradientAscent
+from recsys_unlearn.unlearning.gradient_ascent import GradientAscent, entropy_gradient
 
 LEAVERS = np.array([3, 8, 21])
 
@@ -91,3 +91,38 @@ def test_it_keeps_no_readiness(trained, train):
     assert (
         GradientAscent().forget(trained, train, ForgetRequest.of_accounts(train, LEAVERS)).readiness is None
     )
+
+
+# --- entropy -------------------------------------------------------------------------------------
+
+
+def entropies(recommender, users, items):
+    log_choice = torch.log_softmax(torch.from_numpy(recommender.user_table[users]).double() @ items.T, 1)
+    return -(log_choice.exp() * log_choice).sum(1)
+
+
+def test_the_slope_of_the_entropy_is_autograds(trained):
+    items = torch.from_numpy(trained.item_table).double().requires_grad_()
+    expected = torch.autograd.grad(entropies(trained, LEAVERS, items).sum(), items)[0]
+    if trained.geometry.spherical:
+        expected = expected - (expected * items).sum(1, keepdim=True) * items
+    got = entropy_gradient(trained, LEAVERS).double()
+    torch.testing.assert_close(got, expected.detach(), atol=1e-5, rtol=1e-4)
+
+
+def test_with_entropy_as_target_every_pass_makes_the_choice_more_uniform(trained, climb):
+    levels = [
+        entropies(
+            trained,
+            LEAVERS,
+            torch.from_numpy(climb(learning_rate=0.05, passes=n, target="entropy").item_table).double(),
+        ).sum()
+        for n in range(4)
+    ]
+    assert np.all(np.diff(levels) > 0)
+    assert levels[-1] < len(LEAVERS) * np.log(40)
+
+
+def test_from_the_uniform_choice_there_is_nowhere_to_go(trained):
+    flat = trained.with_tables(trained.user_table, np.ones_like(trained.item_table) / 8**0.5)
+    assert entropy_gradient(flat, LEAVERS).abs().max() < 1e-5

@@ -151,8 +151,8 @@ def test_curvature_is_positive_definite(trained, train):
 # --- the step ------------------------------------------------------------------------------------
 
 
-def slow_step(recommender, data, request, form, centred):
-    """H_i⁻¹ (g_i - ε G_i), item by item in float64."""
+def slow_step(recommender, data, request, form, centred, followed):
+    """H_i⁻¹ (g_i - ε G_i) / (1 - f_i / h_i), item by item in float64."""
     geometry = geometry_of(recommender)
     retained = data.without(request.forget_set)
     readiness = NaturalReadiness.measure(recommender, retained)
@@ -172,22 +172,30 @@ def slow_step(recommender, data, request, form, centred):
     steps = torch.linalg.solve(shared, direction)
     if geometry.spherical:
         steps = tangent(steps, points)
-    return torch.where(touched[:, None] & (form == "full"), torch.linalg.solve(own, direction), steps)
+    steps = torch.where(touched[:, None] & (form == "full"), torch.linalg.solve(own, direction), steps)
+    if not followed:
+        return steps
+    crowd = sums.holders / len(retained.active_users)
+    share = sums.following * 8 / shared.diagonal(dim1=1, dim2=2).sum(1) * (1 - crowd / 0.2).clamp(min=0)
+    return torch.stack([step / (1 - min(float(each), 0.7)) for step, each in zip(steps, share, strict=True)])
 
 
 @FORMS
 @pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize("followed", [True, False])
 @pytest.mark.parametrize("partial", [False, True])
-def test_the_step_is_that_of_the_slow_twin(trained, train, form, centred, partial):
+def test_the_step_is_that_of_the_slow_twin(trained, train, form, centred, followed, partial):
     request = accounts(train)
     if partial:
         request = ForgetRequest.of_pairs(
             request.forget_set.where(np.arange(len(request.forget_set)) % 2 == 0)
         )
-    expected = torch.from_numpy(trained.item_table) + 0.7 * slow_step(trained, train, request, form, centred)
+    step = slow_step(trained, train, request, form, centred, followed)
+    expected = torch.from_numpy(trained.item_table) + 0.7 * step
     if trained.options.similarity == "cosine":
         expected = torch.nn.functional.normalize(expected, dim=1)
-    got = moved_items(NaturalAscent(form, step_size=0.7, centred=centred), trained, train, request)
+    method = NaturalAscent(form, step_size=0.7, centred=centred, followed=followed)
+    got = moved_items(method, trained, train, request)
     change = np.abs(expected.numpy() - trained.item_table).max()
     np.testing.assert_allclose(got, expected, atol=2e-3 * change)
     assert change > 0.02
