@@ -40,11 +40,28 @@ def gap_estimate(members: np.ndarray, strangers: np.ndarray, generator: np.rando
     return _bootstrap(_mean_gap, members, strangers, generator)
 
 
+def mean_estimate(values: np.ndarray, generator: np.random.Generator) -> Estimate:
+    """Mean of one side; its users are resampled."""
+    if not len(values):
+        return Estimate(*[float("nan")] * 3)
+    means = [generator.choice(values, len(values)).mean() for _ in range(RESAMPLES)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Estimate(float(values.mean()), float(low), float(high))
+
+
 def percentiles(members: np.ndarray, strangers: np.ndarray) -> np.ndarray:
     """Each member's place among the strangers, in (0, 1); near 1 remembered, near 0 over-forgotten."""
     ordered = np.sort(strangers)
     below = np.searchsorted(ordered, members, side="left") + np.searchsorted(ordered, members, side="right")
     return (below / 2 + 0.5) / (len(ordered) + 1)
+
+
+def two_sided(places: np.ndarray) -> np.ndarray:
+    """Chance that a stranger lies as far out, on either side, as each of ``places`` (percentiles).
+
+    Small for the remembered and for the over-forgotten alike.
+    """
+    return 2 * np.minimum(places, 1 - places)
 
 
 def _mean_gap(members: np.ndarray, strangers: np.ndarray) -> float:

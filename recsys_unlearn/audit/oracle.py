@@ -3,8 +3,13 @@
 Needs a retrain, so it is for benchmarks: they tell which method deserves to be trusted without one.
 """
 
+from collections.abc import Sequence
+from itertools import combinations
+
 import numpy as np
 
+from recsys_unlearn.interactions.contract import Interactions
+from recsys_unlearn.metrics import top_k
 from recsys_unlearn.recommenders.contract import Recommender
 
 
@@ -21,10 +26,28 @@ def local_residual(
     return float(moved / np.abs(probabilities(original, users) - target).mean())
 
 
-def top_k_agreement(method: Recommender, oracle: Recommender, users: np.ndarray, k: int = 20) -> float:
-    """Mean share of the oracle's top k that is in the method's; compare it with two oracle seeds."""
-    pairs = zip(method.recommend(users, k)[0], oracle.recommend(users, k)[0], strict=True)
-    return float(np.mean([len(np.intersect1d(ours, theirs)) / k for ours, theirs in pairs]))
+def top_k_agreement(
+    method: Recommender,
+    oracle: Recommender,
+    users: np.ndarray,
+    k: int = 20,
+    exclude: Interactions | None = None,
+) -> float:
+    """Mean share of the oracle's top k that is in the method's; put it beside :func:`agreement_floor`."""
+    ours, theirs = (top_k(each, users, k, exclude) for each in (method, oracle))
+    return float((ours[:, :, None] == theirs[:, None, :]).sum() / (len(users) * k))
+
+
+def agreement_floor(
+    oracles: Sequence[Recommender], users: np.ndarray, k: int = 20, exclude: Interactions | None = None
+) -> float:
+    """Mean top-k agreement of oracles that differ in the seed alone; no method need be above it.
+
+    NaN with fewer than two oracles.
+    """
+    pairs = list(combinations(oracles, 2))
+    found = [top_k_agreement(*pair, users, k, exclude) for pair in pairs]
+    return float(np.mean(found)) if found else float("nan")
 
 
 def tow(method: dict[str, float], oracle: dict[str, float]) -> float:
@@ -32,7 +55,12 @@ def tow(method: dict[str, float], oracle: dict[str, float]) -> float:
 
     RUM (2406.01257), section 4, with each side's figure relative to the oracle's. 1 is the oracle.
     """
-    return float(np.prod([1 - abs(method[side] - oracle[side]) / oracle[side] for side in oracle]))
+    return float(np.prod(list(tow_factors(method, oracle).values())))
+
+
+def tow_factors(method: dict[str, float], oracle: dict[str, float]) -> dict[str, float]:
+    """The factors of :func:`tow`, by side: a product hides which of them fell."""
+    return {side: 1 - abs(method[side] - oracle[side]) / oracle[side] for side in oracle}
 
 
 def probabilities(recommender: Recommender, users: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The three pictures of a deletion: utility kept, scores alike, membership no longer told.
+"""Pictures of a deletion: utility kept, scores alike. Those of the attacks are in ``attack_figures``.
 
 Figures are drawn on their own canvas, never through pyplot, so that nothing global changes and no
 window opens. Colours are Okabe and Ito's (2008), which the colour-blind tell apart; lines differ in
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 STYLE: Any = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
 DOTS_PER_INCH = 110
-FALSE_ALARMS = 0.01  # the rate at which the true-positive rate is read off
 MOST_BINS, FEWEST_BINS = 40, 10
 FEW = 15  # users; a histogram of so few is all gaps
 
@@ -42,7 +41,7 @@ def recall_figure(
     before_intervals, after_intervals
         Metric name to (low, high), drawn as whiskers where given.
     """
-    figure, axes = _figure(title)
+    figure, axes = new_figure(title)
     names = list(before)
     places = np.arange(len(names))
     _bars(axes, places - 0.19, [before[n] for n in names], names, before_intervals, GREY, "before")
@@ -77,9 +76,9 @@ def score_figure(
     given = [("strangers", strangers, GREY, "-"), ("forgotten, after", forgotten_after, BLUE, "-")]
     if forgotten_before is not None:
         given.append(("forgotten, before", forgotten_before, ORANGE, "--"))
-    groups = [(name, _checked(scores, name), colour, line) for name, scores, colour, line in given]
+    groups = [(name, checked(scores, name), colour, line) for name, scores, colour, line in given]
     edges = _edges([scores for _, scores, *_ in groups])
-    figure, axes = _figure(title)
+    figure, axes = new_figure(title)
     for position, (name, scores, colour, line) in enumerate(groups):
         label = f"{name} (n = {len(scores)})"
         if len(scores) < FEW:
@@ -93,64 +92,8 @@ def score_figure(
     return figure
 
 
-def roc_figure(
-    members: Mapping[str, np.ndarray],
-    strangers: Mapping[str, np.ndarray] | np.ndarray,
-    title: str = "Telling the forgotten from strangers",
-) -> "Figure":
-    """ROC of the membership attack in log-log, with the diagonal of guessing and TPR at 1 % FPR.
-
-    Parameters
-    ----------
-    members
-        Curve name, as ``"before"`` and ``"after"``, to float (n,): scores, higher is more a member.
-    strangers
-        float (m,) for all curves, or one array for each.
-
-    Raises
-    ------
-    InvalidValue
-        If a group is empty or holds NaN.
-    """
-    figure, axes = _figure(title, width=5.6, height=5.0)
-    floor = 1.0
-    for (name, scores), (colour, line) in zip(members.items(), _curve_styles(), strict=False):
-        others = strangers[name] if isinstance(strangers, Mapping) else strangers
-        false, true = roc(_checked(scores, name), _checked(others, "strangers"))
-        floor = min(floor, 1 / len(others), 1 / len(scores))
-        at = tpr_at(false, true)
-        axes.plot(false, true, color=colour, ls=line, lw=1.8, drawstyle="steps-post")
-        axes.plot(FALSE_ALARMS, max(at, 1e-9), "o", color=colour, ms=6, clip_on=True)
-        area = np.trapezoid(true, false)
-        axes.plot([], [], color=colour, ls=line, lw=1.8, marker="o", label=_curve_label(name, area, at))
-    floor = min(floor, FALSE_ALARMS / 2)
-    axes.plot([floor, 1], [floor, 1], color=GREY, ls=":", lw=1.2, label="guessing")
-    axes.axvline(FALSE_ALARMS, color=GREY, lw=0.6)
-    axes.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.15))
-    axes.set(xlabel="strangers taken for members (FPR)", ylabel="members found (TPR)")
-    axes.legend(loc="lower right", frameon=True, framealpha=0.9, edgecolor="none", fontsize=9)
-    return figure
-
-
-def roc(members: np.ndarray, strangers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """False- and true-positive rates, ascending from (0, 0) to (1, 1); equal scores move together."""
-    thresholds = np.unique(np.concatenate([members, strangers]))[::-1]
-    false = _share_at_least(strangers, thresholds)
-    true = _share_at_least(members, thresholds)
-    return np.concatenate([[0.0], false]), np.concatenate([[0.0], true])
-
-
-def tpr_at(false: np.ndarray, true: np.ndarray, rate: float = FALSE_ALARMS) -> float:
-    """Highest true-positive rate whose false-positive rate is at most ``rate``."""
-    return float(true[np.searchsorted(false, rate, side="right") - 1])
-
-
-def _share_at_least(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    # Counts first: 1 - 99 / 100 is a little more than 0.01, and would miss the threshold there.
-    return (len(values) - np.searchsorted(np.sort(values), thresholds, side="left")) / len(values)
-
-
-def _figure(title: str, width: float = 6.4, height: float = 4.0) -> tuple["Figure", "Axes"]:
+def new_figure(title: str, width: float = 6.4, height: float = 4.0) -> tuple["Figure", "Axes"]:
+    """Return an empty figure on its own canvas, and its axes."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -205,16 +148,15 @@ def _span(scores: np.ndarray) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _checked(scores: Any, name: str) -> np.ndarray:
+def checked(scores: Any, name: str) -> np.ndarray:
+    """float64 (n,), of values that can be drawn.
+
+    Raises
+    ------
+    InvalidValue
+        If there are none, or one is NaN.
+    """
     values = np.asarray(scores, np.float64).ravel()
     if not len(values) or np.isnan(values).any():
         raise InvalidValue(f"the scores of {name!r} are empty or hold NaN; draw only what was measured")
     return values
-
-
-def _curve_styles() -> list[tuple[str, str]]:
-    return [(ORANGE, "--"), (BLUE, "-"), (GREEN, "-."), ("#CC79A7", ":")]
-
-
-def _curve_label(name: str, area: float, at: float) -> str:
-    return f"{name}: AUC {area:.3f}, TPR at 1 % FPR {100 * at:.1f} %"

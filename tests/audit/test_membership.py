@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_unlearn.audit.membership import Estimate, auc_estimate, gap_estimate, membership_auc, percentiles
+from recsys_unlearn.audit.membership import (
+    Estimate,
+    auc_estimate,
+    gap_estimate,
+    mean_estimate,
+    membership_auc,
+    percentiles,
+    two_sided,
+)
 
 VALUES = st.lists(st.sampled_from([-1.0, 0.0, 0.5, 0.5000001, 2.0, 3.0]), min_size=1, max_size=12)
 NONE = np.zeros(0)
@@ -143,3 +151,21 @@ def test_a_stranger_is_in_the_middle_on_average():
 
 def test_without_strangers_everybody_is_in_the_middle():
     assert percentiles(np.array([3.0]), NONE).tolist() == [0.5]
+
+
+def test_both_ends_are_far_out():
+    np.testing.assert_allclose(two_sided(np.array([0.01, 0.99, 0.5, 0.25])), [0.02, 0.02, 1, 0.5])
+
+
+def test_a_strangers_two_sided_place_is_uniform():
+    values = np.random.default_rng(0).normal(size=999)
+    places = np.sort(two_sided(percentiles(values, values)))
+    np.testing.assert_allclose(places, np.linspace(0, 1, 999), atol=0.003)
+
+
+def test_a_mean_has_the_interval_of_its_standard_error():
+    values = np.random.default_rng(0).normal(3, 2, 400)
+    found = mean_estimate(values, np.random.default_rng(1))
+    assert found.value == pytest.approx(values.mean())
+    assert found.high - found.low == pytest.approx(2 * 1.96 * 2 / 20, rel=0.15)
+    assert math.isnan(mean_estimate(NONE, np.random.default_rng(1)).low)

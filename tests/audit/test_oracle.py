@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from recsys_unlearn.audit.oracle import local_residual, probabilities, top_k_agreement, tow
+from recsys_unlearn.audit.oracle import (
+    agreement_floor,
+    local_residual,
+    probabilities,
+    top_k_agreement,
+    tow,
+    tow_factors,
+)
+from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.recommenders.factorization import Factorization
 
 USERS = np.arange(3)
@@ -92,3 +100,28 @@ def test_tug_of_war_falls_on_either_side():
     oracle = {"forget": 0.2, "retain": 0.4, "test": 0.3}
     above, below = ({**oracle, "forget": value} for value in (0.25, 0.15))
     assert tow(above, oracle) == pytest.approx(tow(below, oracle)) == pytest.approx(0.75)
+
+
+def test_the_factors_are_told_and_multiply_to_the_product():
+    oracle = {"forget": 0.2, "retain": 0.4, "test": 0.3}
+    method = {"forget": 0.22, "retain": 0.2, "test": 0.3}
+    factors = tow_factors(method, oracle)
+    assert factors == pytest.approx({"forget": 0.9, "retain": 0.5, "test": 1})
+    assert tow(method, oracle) == pytest.approx(np.prod(list(factors.values())))
+
+
+def test_items_that_were_trained_on_do_not_make_agreement(oracle):
+    """Without its first item, the oracle's top one of user 0 is item 1; the other's is item 3."""
+    other = _model([[3, 0, 0, 2], [0, 1, 2, 3], [0, 0, 4, 0]])
+    seen = Interactions.from_pairs([0], [0], 3, 4)
+    assert top_k_agreement(other, oracle, USERS[:1], 1) == 1
+    assert top_k_agreement(other, oracle, USERS[:1], 1, exclude=seen) == 0
+
+
+def test_the_floor_is_the_mean_over_pairs_of_oracles(oracle, original):
+    third = _model([[3, 2, 1, 0], [3, 2, 1, 0], [0, 0, 4, 0]])
+    pairs = [(oracle, original), (oracle, third), (original, third)]
+    expected = np.mean([top_k_agreement(*pair, USERS, 2) for pair in pairs])
+    assert agreement_floor([oracle, original, third], USERS, 2) == pytest.approx(expected)
+    assert agreement_floor([oracle, oracle], USERS, 2) == 1
+    assert np.isnan(agreement_floor([oracle], USERS, 2))

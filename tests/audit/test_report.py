@@ -3,13 +3,16 @@ import json
 import numpy as np
 import pytest
 
-from recsys_unlearn.audit.membership import Estimate, membership_auc
+from recsys_unlearn.audit.cross_fit import cross_fit
+from recsys_unlearn.audit.difficulty import Difficulty
+from recsys_unlearn.audit.membership import Estimate, membership_auc, percentiles
 from recsys_unlearn.audit.report import FEWEST_USERS, TOLERANCE, AuditReport, audit
 from recsys_unlearn.audit.statistic import FoldInStatistic, fold_in_statistic
 from recsys_unlearn.recommenders.factorization import Factorization, FactorizationOptions
 
 KEYS = {
     *("auc", "auc_interval", "recall_gap", "recall_gap_interval", "fold_in_recall"),
+    *("adjusted_auc", "adjusted_auc_interval", "tpr_at_1_percent", "forget_quality"),
     *("fold_in_recall_strangers", "users", "strangers", "verdict"),
 }
 
@@ -119,7 +122,7 @@ def test_what_could_not_be_measured_is_none_and_not_nan(users, strangers):
 @pytest.mark.parametrize(("users", "known"), [(FEWEST_USERS - 1, False), (FEWEST_USERS, True)])
 def test_an_interval_is_told_only_where_there_are_enough_users_to_judge(draws, users, known):
     found = _report(draws[0][:users], draws[1]).as_dict()
-    for name in ("auc", "recall_gap"):
+    for name in ("auc", "adjusted_auc", "recall_gap"):
         assert found[name] is not None
         assert [end is not None for end in found[f"{name}_interval"]] == [known, known]
 
@@ -153,3 +156,59 @@ def test_a_model_that_learnt_its_users_by_heart_remembers_them(train, strangers)
     report = audit(model, members, others)
     assert report.verdict == "remembered"
     assert audit(model, others, members).verdict == "over-forgotten"
+
+
+# --- with difficulty taken out -------------------------------------------------------------------
+
+
+def _adjusted(draws, shift):
+    """Strangers and forgotten whose plain scores hide what the adjusted ones show."""
+    plain = _side(10 * draws[0]), _side(10 * draws[1])
+    return AuditReport(*plain, adjusted=(draws[1] + shift, draws[0]))
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(1, "remembered"), (-1, "over-forgotten"), (0, "pass")])
+def test_the_verdict_is_about_the_sharper_scores(draws, shift, verdict):
+    report = _adjusted(draws, shift)
+    assert report.verdict == verdict
+    assert report.auc.low < 0.5 < report.auc.high
+    assert report.adjusted_auc.value == membership_auc(draws[1] + shift, draws[0])
+    assert report.percentiles.tolist() == percentiles(draws[1] + shift, draws[0]).tolist()
+    assert report.as_dict()["adjusted_auc"] == report.adjusted_auc.value
+
+
+def test_without_difficulty_both_figures_are_one(draws):
+    report = _report(*draws)
+    assert report.adjusted is None
+    assert report.adjusted_auc == report.auc
+
+
+def test_the_p_value_falls_with_what_is_remembered(draws):
+    values = [_adjusted(draws, shift).as_dict()["forget_quality"] for shift in (0, 1)]
+    assert values[1] < 1e-6 < values[0]
+
+
+@pytest.mark.parametrize("cross_fitted", [True, False])
+def test_audit_takes_difficulty_out_of_the_statistic_that_it_was_measured_for(
+    trained, tastes, train, cross_fitted
+):
+    members, others = tastes.of_users(range(12)), tastes.of_users(range(12, 72))
+    difficulty = Difficulty.of(tastes, train, 3, cross_fitted)
+    report = audit(trained, members, others, 3, difficulty)
+    measure = cross_fit if cross_fitted else fold_in_statistic
+    sides = [
+        (each.users, each.log_likelihood) for each in (measure(trained, m, 3) for m in (members, others))
+    ]
+    expected = difficulty.take_out(*sides)
+    assert [side.tolist() for side in report.scores] == [side.tolist() for side in expected]
+    assert report.auc == audit(trained, members, others, 3).auc
+
+
+def test_a_trace_is_seen_that_the_plain_audit_misses(tastes):
+    """Sixty users of four tastes: half were trained on. Difficulty is most of the spread."""
+    members, others = tastes.of_users(range(0, 60, 2)), tastes.of_users(range(1, 61, 2))
+    options = FactorizationOptions(dim=16, epochs=40, batch_size=64, negatives=40, learning_rate=0.03)
+    model = Factorization(options).fit(members)
+    plain = audit(model, members, others)
+    sharp = audit(model, members, others, difficulty=Difficulty.of(tastes.of_users(range(60)), members))
+    assert sharp.adjusted_auc.value > plain.auc.value

@@ -235,3 +235,33 @@ def test_a_version_whose_run_was_purged_is_still_listed(registry, tracker, publi
     (found,) = registry.versions()
     assert found.metrics == {}
     found.verify()
+
+
+def test_a_file_of_another_size_is_refused_without_being_read(publish, monkeypatch):
+    from recsys_unlearn.tracking import manifest
+
+    made = publish()
+    with (made.directory / "weights.safetensors").open("ab") as file:
+        file.write(b"\0")
+    read = []
+    monkeypatch.setattr(
+        manifest, "_digest", lambda path, digest=manifest._digest: read.append(path) or digest(path)
+    )
+    with pytest.raises(VersionError, match=r"weights\.safetensors was altered"):
+        made.open()
+    assert made.directory / "weights.safetensors" not in read
+
+
+def test_a_manifest_of_the_first_release_without_sizes_is_read(publish):
+    import json
+
+    from recsys_unlearn.tracking import manifest
+
+    root = publish().directory.parent
+    listed = json.loads((root / "files.json").read_text())
+    (root / "files.json").write_text(json.dumps({name: each.split()[0] for name, each in listed.items()}))
+    digest = manifest._digest(root / "files.json")
+    manifest.verify(root, digest)
+    alter(root / "MLmodel")
+    with pytest.raises(VersionError, match="was altered"):
+        manifest.verify(root, digest)

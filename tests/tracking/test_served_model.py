@@ -88,3 +88,15 @@ def test_what_cannot_be_answered_is_said(served, rows, params, message):
 def test_ids_are_refused_by_the_signature(served):
     with pytest.raises(Exception, match="user_row"):
         served().predict(pd.DataFrame({"user_row": ["u1"]}))
+
+
+def test_a_version_without_user_vectors_says_who_answers_instead(tmp_path):
+    from types import SimpleNamespace
+
+    from safetensors.numpy import save_file
+
+    from recsys_unlearn.tracking.served_model import ServedRecommender
+
+    save_file({"inverse": np.ones(3)}, tmp_path / "weights.safetensors")
+    with pytest.raises(ValueError, match="no user vectors: ask `recsys-unlearn recommend`"):
+        ServedRecommender().load_context(SimpleNamespace(artifacts={"files": str(tmp_path)}))
