@@ -18,7 +18,7 @@ DOCUMENTED = {
     *("tow", "residual"),
     *("seconds_per_user", "seconds_retrain", "seconds_training_overhead"),
 }
-EXTRA = {"auc_interval", "fold_in_recall_strangers"}
+EXTRA = {"auc_interval", "fold_in_recall_strangers", "seconds_training"}
 ONE_BY_ONE = "natural, one by one"
 METHODS = ("no_op", "row_drop", "natural", ONE_BY_ONE)
 NOT_MEASUREMENTS = {"method", "seconds_per_user"}
@@ -117,8 +117,24 @@ def test_seeds_draw_other_people(rows):
 
 def test_the_table_and_the_picture(lightgcn, tmp_path):
     text = run("--dataset", lightgcn, "--methods", "no_op", "natural", "--plots", tmp_path / "plots")
-    assert "tiny, recipe default: 4 users, 1 seeds" in text
+    assert "tiny, recipe default: 4 users (random), readiness natural" in text
     for name in ("original", "retrain", "no_op", "natural", "AUC - oracle", "ms per user"):
         assert name in text
-    (picture,) = (tmp_path / "plots").iterdir()
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    pictures = list((tmp_path / "plots").iterdir())
+    assert len(pictures) == 2
+    assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
+
+
+def test_cohorts_and_kinds_of_readiness_have_rows_of_their_own(lightgcn):
+    options = ("--cohort", "core", "clustered", "--readiness", "none", "natural", "--methods", "natural")
+    rows = json.loads(run("--dataset", lightgcn, *options, "--json"))
+    found = [(row["cohort"], row["readiness"], row["method"]) for row in rows]
+    methods = ("original", "retrain", "natural")
+    assert found == [(c, r, m) for c in ("core", "clustered") for r in ("none", "natural") for m in methods]
+
+
+def test_an_unknown_method_is_refused_with_the_list():
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        run("--methods", "magic")
+    assert "no method 'magic'; there are natural" in refused.value.stderr
+    assert "Traceback" not in refused.value.stderr

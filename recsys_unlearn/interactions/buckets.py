@@ -59,7 +59,18 @@ def read(directory: Path, buckets: Iterable[Bucket]) -> pl.DataFrame:
 def interactions(
     frame: pl.DataFrame, n_users: int, n_items: int, keep: np.ndarray | None = None
 ) -> Interactions:
-    """Turn rows of bucket files, sorted by (user, item), into ``Interactions``, ``keep`` selecting some."""
+    """Turn rows of bucket files, sorted by (user, item), into ``Interactions``, ``keep`` selecting some.
+
+    Raises
+    ------
+    StoreError
+        A row lies outside the id spaces: files and manifest are not of one store.
+    """
+    if frame.height and (frame[USER].max() >= n_users or frame[ITEM].max() >= n_items):  # type: ignore[operator]
+        raise StoreError(
+            "the interactions name users or items that the manifest has no room for: restore the store from "
+            "a backup, or ingest with --replace"
+        )
     where = slice(None) if keep is None else keep
     arrays = {name: frame[name].to_numpy()[where].copy() for name in frame.columns if name != SPLIT}
     return Interactions(

@@ -22,6 +22,7 @@ from recsys_unlearn.interactions.sources import Source, readable
 from recsys_unlearn.interactions.splits import held_out, is_stranger, random_order, with_strangers
 from recsys_unlearn.interactions.staging import Progress, Staged, clean, k_core, stage
 from recsys_unlearn.interactions.store import ITEM_ID, ITEM_ROW, ITEMS, VAULT
+from recsys_unlearn.interactions.suppressed import LeftOut, Suppressed, without
 from recsys_unlearn.interactions.vault import Vault
 
 _STAGING = "staging"
@@ -40,6 +41,7 @@ def ingest(
     store_directory: str | Path,
     options: IngestOptions | None = None,
     progress: Progress | None = None,
+    suppressed: Suppressed | None = None,
 ) -> IngestReport:
     """Read, check, filter and split a source, and write it as a training store.
 
@@ -54,6 +56,8 @@ def ingest(
         How to read, filter and split.
     progress
         Called with (what is being done, how much is done, out of how much).
+    suppressed
+        Tells of user ids which of them were erased before, and are left out.
 
     Raises
     ------
@@ -66,13 +70,13 @@ def ingest(
     options = options or IngestOptions()
     progress = progress or (lambda what, done, total: None)
     directory = Path(store_directory)
-    assembled = assemble(source, options)
+    assembled, left_out = without(assemble(source, options), suppressed)
     with building(directory, options.replace) as temporary:
         staged, duplicates = _stage(assembled, temporary / _STAGING, options, progress)
         survivors = _Survivors(*k_core(staged, options.k_core))
         manifest = _write(temporary, staged, survivors, assembled, options, progress)
         shutil.rmtree(staged.directory)
-    return _report(assembled, manifest, duplicates, time.perf_counter() - started)
+    return _report(assembled, left_out, manifest, duplicates, time.perf_counter() - started)
 
 
 def _stage(
@@ -171,14 +175,18 @@ def _refuse_untrainable(manifest: Manifest) -> None:
         )
 
 
-def _report(assembled: Assembled, manifest: Manifest, duplicates: int, seconds: float) -> IngestReport:
+def _report(
+    assembled: Assembled, left_out: LeftOut, manifest: Manifest, duplicates: int, seconds: float
+) -> IngestReport:
     interactions = sum(manifest.sizes.values())
     options = manifest.options
     strangers = is_stranger(np.arange(manifest.n_users), options["strangers"], options["seed"])
     return IngestReport(
         source=assembled.format,
         rows_read=assembled.rows_read,
-        below_threshold=assembled.rows_read - assembled.rows,
+        below_threshold=assembled.rows_read - assembled.rows - left_out.rows,
+        suppressed=left_out.users,
+        suppressed_rows=left_out.rows,
         duplicates=duplicates,
         removed_by_k_core=assembled.rows - duplicates - interactions,
         users=manifest.n_users,

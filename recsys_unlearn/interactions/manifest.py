@@ -112,7 +112,7 @@ class Manifest:
         try:
             values = json.loads(path.read_bytes())
             version = values.pop("format_version")
-        except (ValueError, AttributeError, TypeError, KeyError, OSError):
+        except (ValueError, AttributeError, TypeError, KeyError, OSError, RecursionError):
             raise _damaged(path) from None
         if version != FORMAT_VERSION:
             raise StoreError(

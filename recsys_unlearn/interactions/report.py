@@ -16,6 +16,8 @@ class IngestReport:
         Rows in all sources together.
     below_threshold
         Rows rated below ``min_rating``.
+    suppressed, suppressed_rows
+        Users who had been erased before and were left out, and their rows at or above ``min_rating``.
     duplicates
         Rows whose pair of user and item was kept from another row.
     removed_by_k_core
@@ -37,6 +39,8 @@ class IngestReport:
     source: str
     rows_read: int
     below_threshold: int
+    suppressed: int
+    suppressed_rows: int
     duplicates: int
     removed_by_k_core: int
     users: int

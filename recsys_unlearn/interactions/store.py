@@ -165,6 +165,16 @@ class InteractionStore:
             raise UnknownUser("no such user in this workspace: never ingested, filtered out, or forgotten")
         return UserRow(row)
 
+    def user_rows(self, user_ids: Iterable[UserId]) -> np.ndarray:
+        """int64: row of each user id, -1 where there is none; for many at once."""
+        texts = [as_text(user_id, self.manifest.user_id_kind) for user_id in user_ids]
+        return np.array([-1 if row is None else row for row in self._vault.rows_of(texts)], np.int64)
+
+    def user_ids(self) -> dict[UserRow, UserId]:
+        """Row and id of everybody who has not been forgotten."""
+        kind = self.manifest.user_id_kind
+        return {UserRow(row): from_text(text, kind) for row, text in self._vault.entries()}
+
     def user_id(self, row: int) -> UserId:
         """Id of a user row, in the caller's own type.
 

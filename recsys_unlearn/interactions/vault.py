@@ -48,6 +48,13 @@ class Vault:
         """User row of an id, None if it is not here."""
         return self._first("SELECT row FROM users WHERE id = ?", text)
 
+    def rows_of(self, texts: Iterable[str | None]) -> list[int | None]:
+        """User row of each id, None where it is not here; the vault is opened once."""
+        query = "SELECT row FROM users WHERE id = ?"
+        with self._reading() as database:
+            found = (database.execute(query, (text,)).fetchone() for text in texts)
+            return [row and row[0] for row in found]
+
     def id_of(self, row: int) -> str | None:
         """Id of a user row, as text; None if it is not here."""
         return self._first("SELECT id FROM users WHERE row = ?", row)
