@@ -14,12 +14,15 @@
     ├── UnknownItem               2  not in this workspace's catalogue
     ├── StoreError                1  the training store is missing, damaged or of another generation
     ├── VersionError              1  a model version is missing, damaged or from elsewhere
+    ├── LedgerError               1  the ledger, its key or the suppression list cannot be relied on
     ├── PartiallyDone             4  some steps are durable, others are not; run the command again
     ├── VerificationFailed        5  the audit did not pass; the champion is unchanged
     └── Locked                    6  another process is changing this workspace
 
 A message says what happened, to what, and what to do next. It never carries a user's id.
 """
+
+import sqlite3
 
 
 class RecsysUnlearnError(Exception):
@@ -76,6 +79,10 @@ class VersionError(RecsysUnlearnError):
     """A model version is missing, damaged, or was not written by this workspace."""
 
 
+class LedgerError(RecsysUnlearnError):
+    """The ledger of requests, its key or the suppression list is missing, altered or unwritable."""
+
+
 class PartiallyDone(RecsysUnlearnError):
     """Some steps are durable and others are not; running the command again finishes them."""
 
@@ -92,3 +99,16 @@ class Locked(RecsysUnlearnError):
     """Another living process is changing this workspace."""
 
     exit_code = 6
+
+
+def refused_by_sqlite(error: BaseException) -> str | None:
+    """SQLite's own words for an error that it caused, such as "database or disk is full"; None for another.
+
+    SQLAlchemy and MLflow wrap it, and quote the statement with its values; SQLite quotes nothing.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, sqlite3.OperationalError):
+            return f"MLflow's database cannot be used: {link}"
+        link = link.__cause__ or link.__context__
+    return None

@@ -34,4 +34,6 @@ def load_mlflow() -> ModuleType:
             gc.enable()
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)  # "Creating initial database tables..."
+    # A statement with its values and a traceback, beside the one line that says what went wrong.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return mlflow

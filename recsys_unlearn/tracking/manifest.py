@@ -1,7 +1,7 @@
-"""SHA-256 of every file of a model, so that a version is used only as it was published.
+"""SHA-256 and size of every file of a model, so that a version is used only as it was published.
 
-``files.json`` maps each file's path to its hash. The hash of ``files.json`` itself is a tag of the
-version, in the database: to alter a file unnoticed one has to alter all three.
+``files.json`` maps each file's path to its hash and its number of bytes. The hash of ``files.json``
+itself is a tag of the version, in the database: to alter a file unnoticed one has to alter all three.
 """
 
 import hashlib
@@ -14,11 +14,12 @@ from recsys_unlearn.errors import VersionError
 
 MANIFEST_FILE = "files.json"
 LATER_FILES = {MANIFEST_FILE, "registered_model_meta"}  # the second MLflow adds at each load by name
+LARGEST_MANIFEST = 1 << 20  # bytes; ours has some ten lines
 
 
 def write_manifest(root: Path) -> str:
     """Write ``files.json`` for everything below ``root``; return the SHA-256 of it."""
-    write_json(root / MANIFEST_FILE, {name: _digest(root / name) for name in list_files(root)})
+    write_json(root / MANIFEST_FILE, {name: _described(root / name) for name in list_files(root)})
     return _digest(root / MANIFEST_FILE)
 
 
@@ -47,12 +48,15 @@ def verify(root: Path, digest: str) -> None:
     """
     if not (root / MANIFEST_FILE).is_file():
         raise VersionError(f"{root} holds no {MANIFEST_FILE}: the files of this version are gone. {_REMEDY}")
-    if _digest(root / MANIFEST_FILE) != digest:
+    small = (root / MANIFEST_FILE).stat().st_size <= LARGEST_MANIFEST
+    if not small or _digest(root / MANIFEST_FILE) != digest:
         raise VersionError(f"{root / MANIFEST_FILE} is not the one that was published. {_REMEDY}")
     listed = json.loads((root / MANIFEST_FILE).read_text())
     _check_names(listed, set(list_files(root)) - LATER_FILES, root)
     for name, expected in listed.items():
-        if _digest(root / name) != expected:
+        hashed, _, size = expected.partition(" ")  # release 0.1 kept no sizes
+        # The size first: nobody should have to read a petabyte to learn that it is not ours.
+        if (size and (root / name).stat().st_size != int(size)) or _digest(root / name) != hashed:
             raise VersionError(f"{root / name} was altered after it was published. {_REMEDY}")
 
 
@@ -67,6 +71,10 @@ def _check_names(listed: Mapping[str, str], present: set[str], root: Path) -> No
         raise VersionError(f"{root / name} is missing. {_REMEDY}")
     for name in sorted(present - set(listed)):
         raise VersionError(f"{root / name} was not published with this version; remove it")
+
+
+def _described(path: Path) -> str:
+    return f"{_digest(path)} {path.stat().st_size}"
 
 
 def _digest(path: Path) -> str:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 MODEL = "recommender"
 CHAMPION = "champion"
+LARGEST = (1 << 63) - 1  # that a column of MLflow's database can hold
 
-_SOURCE = re.compile(r"models:/(m-[0-9a-f]{32})")
+SOURCE = re.compile(r"models:/(m-[0-9a-f]{32})")
 
 
 class Registry:
@@ -131,7 +132,7 @@ class Registry:
         return made
 
     def _find(self, number: int) -> "ModelVersion":
-        if self.tracker.exists:
+        if self.tracker.exists and abs(number) <= LARGEST:
             with _none_if_missing():
                 return self.tracker.client.get_model_version(MODEL, str(int(number)))
         raise VersionError(f"there is no version {number}; `recsys-unlearn compare` lists those there are")
@@ -171,7 +172,7 @@ class Registry:
 
 
 def _model_id(found: "ModelVersion") -> str:
-    match = _SOURCE.fullmatch(found.source or "")
+    match = SOURCE.fullmatch(found.source or "")
     if match is None:
         raise VersionError(
             f"version {found.version} lies outside this workspace's models, so it is not opened; "

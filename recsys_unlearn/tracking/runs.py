@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recsys_unlearn.durable import TEMPORARY
 from recsys_unlearn.errors import UsageError
 from recsys_unlearn.tracking import database, names
 from recsys_unlearn.tracking.library import load_mlflow
@@ -143,17 +144,32 @@ class Tracker:
             start["mlflow.parentRunId"] = parent.run_id
         given = scalar_texts(tags or {}), scalar_texts(params or {})
         created = self.client.create_run(self.experiment_id, tags=start | given[0], run_name=name)
-        run = Run(self.client, created.info.run_id, kind)
+        run = Run(self.client, created.info.run_id, kind, self.root)
         run.params(given[1])
         with run:
             yield run
+
+    @contextmanager
+    def reopened(self, run_id: str, kind: str, model_id: str) -> Iterator["Run"]:
+        """Go on with a run whose process died after it had published ``model_id``."""
+        run = Run(self.client, run_id, kind, self.root)
+        run.model_id = model_id
+        with run:
+            yield run
+
+    def end_unfinished(self, tag: str, value: str) -> None:
+        """Mark runs as killed whose process died before they ended, by a tag of theirs."""
+        query = f"tags.`{tag}` = '{value}' and attributes.status = 'RUNNING'"
+        for found in self.client.search_runs([self.experiment_id], query):
+            self.client.set_terminated(found.info.run_id, "KILLED")
 
 
 class Run:
     """An open run: collects, and writes once at the end. Made by :meth:`Tracker.run`."""
 
-    def __init__(self, client: "MlflowClient", run_id: str, kind: str) -> None:
+    def __init__(self, client: "MlflowClient", run_id: str, kind: str, scratch: Path | None = None) -> None:
         self.run_id = run_id
+        self._scratch = scratch  # where half-made pictures lie: a crash leaves none outside the workspace
         self.kind = kind
         self.model_id: str | None = None  # of the version that this run published
         self._client = client
@@ -197,7 +213,7 @@ class Run:
 
         It lies at the top, for the UI compares only what lies there.
         """
-        with tempfile.TemporaryDirectory() as directory:
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=self._scratch) as directory:
             path = Path(directory) / _file_name(name, ".png")
             figure.savefig(path)
             self._client.log_artifact(self.run_id, str(path))

@@ -19,11 +19,19 @@ class ServedRecommender(PythonModel):
     """Ranks the catalogue for user rows by the version's faiss index, or by its tables if it has none."""
 
     def load_context(self, context: Any) -> None:
-        """Read the tables and the index from the version's files."""
+        """Read the tables and the index from the version's files.
+
+        Raises
+        ------
+        ValueError
+            If the version has no user vectors: it scores histories, which nobody gives it here.
+        """
         from safetensors.numpy import load_file
 
         files = Path(context.artifacts["files"])
         tables = load_file(files / "weights.safetensors")
+        if "user_table" not in tables:
+            raise ValueError("this version has no user vectors: ask `recsys-unlearn recommend`")
         self.user_table, self.item_table = tables["user_table"], tables["item_table"]
         self.index = _read_index(files / "index.faiss")
 
