@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export OPENBLAS_NUM_THREADS ?= 1
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
-.PHONY: demo test lint bench docs clean gpu
+.PHONY: demo test soak lint audit bench docs clean gpu
 
 demo: $(VENV)/.installed
 	$(RUN)/recsys-unlearn demo
@@ -20,10 +20,24 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(RUN)/pytest
 
+# Hours: every kill point, a thousand random kills, two hundred rounds of sixteen processes, ten thousand
+# steps of a random history. RELIABILITY_SEED repeats one that failed.
+soak: $(VENV)/.installed
+	$(RUN)/pytest -m soak -s tests/reliability
+
 lint: $(VENV)/.installed
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy recsys_unlearn
+	$(RUN)/pytest tests/test_imports.py  # nothing unpickles, evaluates, or imports by a string from a file
+
+# Known vulnerabilities of what is installed. Where the advisories cannot be reached it says so and passes.
+audit: $(VENV)/.installed
+	@rm -f $(VENV)/audit.json
+	@$(RUN)/pip-audit --progress-spinner off --skip-editable -f json -o $(VENV)/audit.json 2> $(VENV)/audit.log \
+		&& tail -n 1 $(VENV)/audit.log \
+		|| { test ! -s $(VENV)/audit.json || { cat $(VENV)/audit.json; exit 1; }; \
+		echo "Not audited: the advisory service cannot be reached; run 'make audit' where it can"; }
 
 # Figures of the README and the docs on the data set of the demo; --dataset DIR for others.
 bench: $(VENV)/.installed

@@ -1,8 +1,8 @@
-"""Load the champion, forget users, audit, publish, erase their data: the parts of `forget`.
+"""Forget users, step by step: the parts of `forget`, and where the ledger is told of each.
 
 python pipelines/forget_user.py --workspace shop < ids-of-the-leaving.txt
 
-The library has each part on its own; `workflows/` joins them for the command line.
+`workflows/deletion/carrying.py` does the same for the command line, from wherever a request stands.
 """
 
 import argparse
@@ -10,48 +10,49 @@ import json
 import sys
 from pathlib import Path
 
-from recsys_unlearn.audit.report import audit
-from recsys_unlearn.retrieval import ItemIndex
-from recsys_unlearn.unlearning.natural_ascent import NaturalAscent
-from recsys_unlearn.workflows.deletion_plan import plan_deletion
-from recsys_unlearn.workflows.version_files import STORE_TAG, open_version, staged
+from recsys_unlearn.erasure.requests import State
+from recsys_unlearn.workflows.deletion import candidate, clearing, receipts
+from recsys_unlearn.workflows.deletion.erasing import erase
+from recsys_unlearn.workflows.deletion.intake import receive, recognise
+from recsys_unlearn.workflows.deletion.planning import plan
+from recsys_unlearn.workflows.deletion.serving import Service
+from recsys_unlearn.workflows.deletion.terms import Terms
+from recsys_unlearn.workflows.lineage import Lineage
+from recsys_unlearn.workflows.stopwatch import Stopwatch
+from recsys_unlearn.workflows.version_files import open_version
 from recsys_unlearn.workspace import Workspace
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--workspace", type=Path, default=Path(), help="directory with data/ and mlruns/")
-    arguments = parser.parse_args()
+    workspace, terms = Workspace(parser.parse_args().workspace), Terms()
+    with workspace.locked("pipelines/forget_user.py"):
+        # Receive. Ids come in on standard input, where the process list does not show them.
+        requests, registry = workspace.requests(), workspace.registry()
+        request = receive(workspace, recognise(workspace, sys.stdin.read().splitlines()), terms)
 
-    workspace = Workspace(arguments.workspace)
-    with workspace.locked():
-        # Load. Ids come in on standard input, where the process list does not show them.
-        store, registry = workspace.store(), workspace.registry()
+        # Plan, and erase. The forget set, as rows, outlives the data in the working directory.
+        batch = plan(workspace, requests, [request], terms)
+        batch = batch.advanced(requests, State.DATA_ERASED, erase(workspace, batch))
+
+        # Unlearn, and index: a version in the working directory, which nobody sees yet.
+        store = workspace.store()
         parent, splits = open_version(registry, store), store.splits()
-        recommender, readiness = parent.recommender(), parent.readiness()
-        plan = plan_deletion(store, splits, sys.stdin.read().splitlines())
+        made = candidate.make(batch, parent, splits, Lineage(requests.ledger.entries()))
+        batch = batch.advanced(requests, State.MODEL_UPDATED, {"parent_version": made.parent})
+        candidate.index(made)
+        batch = batch.advanced(requests, State.INDEX_REBUILT, {})
 
-        # Forget: a new recommender; the served one is not touched.
-        method = NaturalAscent()
-        result = method.forget(recommender, splits.train, plan.request, readiness)
-        index = ItemIndex.build(result.recommender.item_table)
+        # Audit, publish, and move the alias, which happens only if the audit passes.
+        served = Service(workspace, registry, batch, splits, Stopwatch()).begin(made, parent)
+        batch = batch.advanced(requests, State.VERIFIED, served | {"made_by": made.made_by})
 
-        # Audit: are the forgotten like people whom the model was never shown?
-        report = audit(result.recommender, plan.train, splits.strangers)
-
-        # Publish; the alias moves only if the audit passed, and only then the data goes.
-        tags = {STORE_TAG: store.store_id, "method": method.name, "guarantee": method.guarantee}
-        counts = {"deleted/users": len(plan.accounts), "deleted/interactions": len(plan.pairs)}
-        with (
-            registry.tracker.run("pipelines/forget_user.py", "forget", tags) as run,
-            staged(result.recommender, result.readiness, index) as directory,
-        ):
-            version = registry.publish(directory, run, parent.version.number, tags, counts)
-        if report.passed:
-            registry.promote(version.number)
-            store.erase(plan.accounts)
-    served = {"version": version.number, "served": report.passed}
-    print(json.dumps(served | {"audit": report.as_dict()}, indent=2))
+        # Purge the versions that still hold them, and write the receipt.
+        purged, _ = clearing.clear(workspace, registry, requests, terms.retention())
+        kept = {"versions": purged.versions, "kept": purged.kept, "residue": None}
+        receipts.write(workspace, requests, batch.advanced(requests, State.PURGED, kept).requests)
+    print(json.dumps({"version": served["version"], "served": True, "audit": served["audit"]}, indent=2))
 
 
 if __name__ == "__main__":

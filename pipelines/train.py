@@ -10,11 +10,12 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from recsys_unlearn.interactions import IngestOptions, ingest
 from recsys_unlearn.metrics import evaluate
 from recsys_unlearn.readiness.natural import NaturalReadiness
 from recsys_unlearn.recommenders.factorization import Factorization, FactorizationOptions
 from recsys_unlearn.retrieval import ItemIndex
+from recsys_unlearn.workflows.ingest import ingest
+from recsys_unlearn.workflows.lineage import Origin, record
 from recsys_unlearn.workflows.version_files import STORE_TAG, staged
 from recsys_unlearn.workspace import Workspace
 
@@ -27,9 +28,9 @@ def main() -> None:
     arguments = parser.parse_args()
 
     workspace = Workspace(arguments.workspace)
-    with workspace.locked():
-        # Ingest: rows instead of ids, four disjoint splits, and strangers whom no training ever sees.
-        ingest(arguments.source, workspace.store_dir, IngestOptions())
+    # Ingest: rows instead of ids, four disjoint splits, and strangers whom no training ever sees.
+    ingest(workspace, arguments.source)
+    with workspace.locked("pipelines/train.py"):
         store = workspace.store()
         splits = store.splits()
 
@@ -43,13 +44,14 @@ def main() -> None:
         seen = splits.train.union(splits.validation)
         metrics = evaluate(recommender, splits.test, exclude=seen, k=20).mean()
 
-        # Publish: a run, a version with its files' hashes, and the alias that `recommend` follows.
+        # Publish: a run, a version whose hashes the ledger keeps, and the alias that `recommend` follows.
         registry = workspace.registry()
         tags = {STORE_TAG: store.store_id, "method": "train"}
         with registry.tracker.run("pipelines/train.py", "train", tags, asdict(options)) as run:
             run.dataset(store.digest, store.n_users, store.n_items, len(splits.train))
-            with staged(recommender, readiness, index) as directory:
+            with staged(workspace, recommender, readiness, index) as directory:
                 version = registry.publish(directory, run, tags=tags, metrics=metrics)
+        record(workspace, version, store, Origin(from_scratch=True))
         registry.promote(version.number)
     print(json.dumps({"version": version.number, "metrics": metrics}, indent=2))
 

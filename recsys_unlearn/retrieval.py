@@ -137,6 +137,8 @@ class ItemIndex:
             raise VersionError(f"no readable index in {path}: {error}. Build it from the model.") from error
         _check_kind(index, path)
         loaded = cls(index)
+        if not np.isfinite(loaded._vectors()).all():
+            raise VersionError(f"the index in {path} holds NaN or infinity. Build it from the model.")
         if shape is not None and loaded.shape != tuple(shape):
             raise VersionError(
                 f"the index in {path} is {loaded.shape[0]} x {loaded.shape[1]} and the item table "

@@ -1,14 +1,19 @@
-"""A directory with a training store and its versions, and the lock that keeps two writers apart."""
+"""A directory with a training store, its versions, and the record of who was erased from them."""
 
-import fcntl
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from recsys_unlearn.errors import Locked
+from recsys_unlearn.lock import locked
 
 if TYPE_CHECKING:  # the command line imports this module before it knows what it will need
+    from recsys_unlearn.erasure.key import Key
+    from recsys_unlearn.erasure.ledger import Ledger
+    from recsys_unlearn.erasure.requests import Requests
+    from recsys_unlearn.erasure.suppression import Suppression
     from recsys_unlearn.interactions.store import InteractionStore
     from recsys_unlearn.tracking.registry import Registry
     from recsys_unlearn.tracking.runs import Tracker
@@ -19,17 +24,36 @@ class Workspace:
 
     ::
 
-        ROOT/data/store/    interactions by row, and the id vault
-        ROOT/mlruns/        mlflow.db and artifacts/: runs, versions, the alias ``champion``
+        ROOT/data/store/      interactions by row, and the id vault
+        ROOT/data/erasure/    requests, ledger, suppression list, receipts, and their key
+        ROOT/data/temporary/  what is being built; emptied by the next writer
+        ROOT/mlruns/          mlflow.db and artifacts/: runs, versions, the alias ``champion``
     """
 
     def __init__(self, root: str | Path = ".") -> None:
         self.root = Path(root)
+        self._requests: Requests | None = None
 
     @property
     def store_dir(self) -> Path:
         """Directory of the training store."""
         return self.root / "data" / "store"
+
+    @property
+    def erasure_dir(self) -> Path:
+        """Directory of requests, ledger, suppression list, receipts and key."""
+        return self.root / "data" / "erasure"
+
+    @property
+    def temporary_dir(self) -> Path:
+        """Directory of what is being built: on the workspace's disk, and nobody else's to read."""
+        return self.root / "data" / "temporary"
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether anything was ever recorded here; a reader asks, so as not to make the key."""
+        names = ("ledger.jsonl", "ledger.head")  # one without the other is a loss: it will say so
+        return any((self.erasure_dir / name).exists() for name in names)
 
     def store(self) -> "InteractionStore":
         """Open the training store; StoreError if there is none."""
@@ -49,24 +73,63 @@ class Workspace:
 
         return Registry(self.tracker())
 
+    def key(self) -> "Key":
+        """Key of this workspace's hashes, made on first use."""
+        from recsys_unlearn.erasure.key import Key
+
+        return Key.of(self.erasure_dir)
+
+    def ledger(self) -> "Ledger":
+        """Record of versions and requests."""
+        return self.requests().ledger
+
+    def requests(self) -> "Requests":
+        """Return the requests for erasure, as the ledger tells them.
+
+        Always the same object, which verifies again only what the ledger has gained.
+        """
+        from recsys_unlearn.erasure.ledger import Ledger
+        from recsys_unlearn.erasure.requests import Requests
+
+        if self._requests is None:
+            self._requests = Requests(self.erasure_dir, Ledger(self.erasure_dir, self.key()))
+        return self._requests
+
+    def suppression(self) -> "Suppression":
+        """List of who must not come back with the next ingest."""
+        from recsys_unlearn.erasure.suppression import Suppression
+
+        return Suppression(self.erasure_dir, self.key())
+
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, command: str = "a script", wait: float = 0.0) -> Iterator[None]:
         """Hold the right to change this workspace; readers need none.
 
-        The kernel releases the lock when its owner dies, however it dies.
+        Parameters
+        ----------
+        command
+            What for; whoever is kept out is told.
+        wait
+            Seconds to wait for another owner; ``inf`` for as long as it takes.
 
         Raises
         ------
         Locked
-            If another process holds it.
+            If another living process holds it, and does for ``wait`` seconds.
         """
-        path = self.root / "data" / ".lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Locked(
-                    f"another process is changing the workspace {self.root}; wait for it and try again"
-                ) from None
+        with locked(self.root / "data" / ".lock", command, f"the workspace {self.root}", wait):
+            shutil.rmtree(self.temporary_dir, ignore_errors=True)  # a dead writer's
             yield
+
+    @contextmanager
+    def temporary(self) -> Iterator[Path]:
+        """Yield a directory that is gone afterwards, or, after a crash, when the next writer comes.
+
+        For the holder of the lock.
+        """
+        self.temporary_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            with TemporaryDirectory(dir=self.temporary_dir) as name:
+                yield Path(name)
+        finally:
+            shutil.rmtree(self.temporary_dir, ignore_errors=True)

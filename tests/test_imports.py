@@ -13,7 +13,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 SCRIPTS = sorted(PIPELINES.rglob("*.py"))
 
 # Each room may import from those before it, and from itself.
-FOUNDATION = {"errors", "progress", "randomness", "durable", "losses", "config"}
+FOUNDATION = {"errors", "progress", "randomness", "durable", "lock", "losses", "config"}
 ORDER = [
     FOUNDATION,
     {"interactions"},
@@ -24,7 +24,8 @@ ORDER = [
     {"audit"},
 ]
 ASIDE = {"tracking", "retrieval"}  # know the foundation and each other, and no room of mathematics
-OUTER = [{"workspace"}, {"workflows"}, {"cli"}]
+ERASURE = {"erasure"}  # knows the foundation and what an id is: a ledger outlives models and their libraries
+OUTER = [{"workspace"}, {"workflows"}, {"experiments"}, {"cli"}]
 
 ALLOWED = {}
 seen: set[str] = set()
@@ -33,7 +34,8 @@ for level in ORDER:
     ALLOWED |= dict.fromkeys(level, seen)
 for room in ASIDE:
     ALLOWED[room] = FOUNDATION | ASIDE
-seen = seen | ASIDE
+ALLOWED["erasure"] = FOUNDATION | {"interactions"} | ERASURE
+seen = seen | ASIDE | ERASURE
 for level in OUTER:
     seen = seen | level
     ALLOWED |= dict.fromkeys(level, seen)
@@ -100,17 +102,27 @@ def test_tracking_and_retrieval_are_for_the_outer_rooms():
     assert not problems(inner, lambda _, name: room_of(name) in ASIDE)
 
 
+def test_erasure_knows_ids_and_nothing_else_of_the_interactions():
+    ids = ("recsys_unlearn.interactions.contract", "recsys_unlearn.interactions.ids")
+    files = [path for path in SOURCES if room_of_file(path) in ERASURE]
+    assert not problems(
+        files, lambda _, name: room_of(name) == "interactions" and name.rpartition(".")[0] not in ids
+    )
+
+
 @pytest.mark.parametrize(
     ("library", "only"),
     [
         ("torchrec", "recommenders/embedding_tables.py"),
         ("fbgemm_gpu", "recommenders/embedding_tables.py"),
+        ("implicit", "recommenders/implicit_engines.py"),
+        ("threadpoolctl", "recommenders/implicit_engines.py"),
         ("click", "cli"),
         ("rich", "cli"),
         ("faiss", ("retrieval.py", "tracking/served_model.py")),  # the latter is copied into a model
         ("mlflow", "tracking"),
         ("yaml", "config.py"),
-        ("sqlite3", ("interactions", "tracking")),
+        ("sqlite3", ("interactions", "tracking", "erasure/databases.py", "errors.py")),
     ],
 )
 def test_a_library_has_one_door(library, only):
@@ -121,41 +133,71 @@ def test_a_library_has_one_door(library, only):
 
 # --- what nobody may use -------------------------------------------------------------------------
 
-MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "imp"}
-CALLS = {"eval", "exec", "compile", "__import__"}
-ATTRIBUTES = {
-    ("torch", "load"),
-    ("torch", "save"),
-    ("yaml", "load"),
-    ("yaml", "unsafe_load"),
-    ("yaml", "full_load"),
-    ("importlib", "import_module"),
-    ("np", "load"),
-    ("numpy", "load"),
-    ("os", "system"),
+MODULES = {
+    *("pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "imp"),
+    *("runpy", "code", "codeop", "pty", "importlib"),
 }
+HARMLESS = {"importlib.metadata", "importlib.resources"}
+CALLS = {"eval", "exec", "compile", "__import__"}
+FORBIDDEN = {
+    *("torch.load", "torch.save", "torch.jit.load", "torch.hub.load", "torch.package"),
+    *("yaml.load", "yaml.load_all", "yaml.unsafe_load", "yaml.full_load", "yaml.Loader"),
+    *("numpy.load", "numpy.loadtxt", "pandas.read_pickle", "mlflow.pyfunc.load_model"),
+    *(
+        "builtins.eval",
+        "builtins.exec",
+        "builtins.compile",
+        "os.system",
+        "os.popen",
+        "importlib.import_module",
+    ),
+}
+METHODS = {"to_pickle", "read_pickle", "load_model"}  # of whatever object
+
+
+def aliases(tree):
+    """What each name of a file stands for, as ``np`` for ``numpy``."""
+    known = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            known |= {
+                alias.asname or alias.name.split(".")[0]: alias.asname and alias.name for alias in node.names
+            }
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            known |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    return {name: meaning or name for name, meaning in known.items()}
+
+
+def dotted(node, known):
+    """Full name of an attribute of a module, such as ``torch.jit.load``; empty for anything else."""
+    if isinstance(node, ast.Name):
+        return known.get(node.id, node.id)
+    inner = dotted(node.value, known) if isinstance(node, ast.Attribute) else ""
+    return f"{inner}.{node.attr}" if inner else ""
+
+
+def is_dangerous_module(name):
+    return name.split(".")[0] in MODULES and not any(name.startswith(harmless) for harmless in HARMLESS)
 
 
 def dangers(tree):
     """Line and name of every use of what executes or unpickles data."""
+    known = aliases(tree)
     for node in ast.walk(tree):
+        names = []
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, a.name) for a in node.names if a.name.split(".")[0] in MODULES)
-        elif isinstance(node, ast.ImportFrom):
-            module = (node.module or "").split(".")[0]
-            names = [alias.name for alias in node.names]
-            yield from (
-                (node.lineno, f"{module}.{n}")
-                for n in names
-                if module in MODULES or (module, n) in ATTRIBUTES
-            )
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLS:
-            yield node.lineno, node.func.id
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if (node.value.id, node.attr) in ATTRIBUTES:
-                yield node.lineno, f"{node.value.id}.{node.attr}"
-        elif isinstance(node, ast.keyword) and node.arg == "allow_pickle":
-            yield node.value.lineno, "allow_pickle"
+            names = [alias.name for alias in node.names if is_dangerous_module(alias.name)]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            full = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name for name in full if is_dangerous_module(name) or name in FORBIDDEN]
+        elif isinstance(node, ast.Name) and node.id in CALLS:
+            names = [node.id]
+        elif isinstance(node, ast.Attribute):
+            name = dotted(node, known)
+            names = [name or node.attr] if name in FORBIDDEN or node.attr in METHODS else []
+        elif isinstance(node, ast.keyword) and node.arg in ("allow_pickle", "weights_only"):
+            names, node = [node.arg], node.value
+        yield from ((node.lineno, name) for name in names)
 
 
 @pytest.mark.parametrize("path", [*SOURCES, *SCRIPTS], ids=short)
@@ -178,6 +220,24 @@ def test_nothing_executes_or_unpickles_data(path):
         "yaml.load(text)",
         "np.load(path, allow_pickle=True)",
         "def f():\n    return __import__(name)",
+        "import torch as t\nt.load(path)",
+        "import torch.jit\ntorch.jit.load(path)",
+        "import numpy as n\nn.load(path)",
+        "from numpy import load as read",
+        "from yaml import Loader",
+        "import yaml as y\ny.unsafe_load(text)",
+        "run = eval",
+        "import builtins\nbuiltins.exec(text)",
+        "import joblib",
+        "import dill as d",
+        "from cloudpickle import dumps",
+        "frame.to_pickle(path)",
+        "import pandas as pd\npd.read_pickle(path)",
+        "import mlflow.pyfunc\nmlflow.pyfunc.load_model(address)",
+        "from importlib.util import spec_from_file_location",
+        "import runpy",
+        "torch.load(path, weights_only=True)",
+        "from os import system",
     ],
 )
 def test_the_search_finds_each_of_them(source):
@@ -185,7 +245,12 @@ def test_the_search_finds_each_of_them(source):
 
 
 @pytest.mark.parametrize(
-    "source", ["yaml.safe_load(text)", "model.eval()", "load_file(path)", "re.compile('x')"]
+    "source",
+    [
+        *("yaml.safe_load(text)", "model.eval()", "load_file(path)", "re.compile('x')"),
+        *("import json\njson.load(file)", "from importlib.metadata import version", "recommender.load(path)"),
+        *("from .pickle import jar", "np.loads"),
+    ],
 )
 def test_the_search_lets_harmless_names_pass(source):
     assert not list(dangers(ast.parse(source)))
@@ -211,9 +276,10 @@ def test_there_is_no_input_check_by_assert_and_no_bare_except():
             "recommenders.factorization, unlearning.registry, audit.report, readiness.natural",
             "torchrec fbgemm_gpu mlflow faiss click matplotlib",
         ),
+        ("erasure.receipt, erasure.suppression", "torch mlflow faiss pandas click matplotlib"),
         ("cli", "torch mlflow faiss polars pandas matplotlib"),
     ],
-    ids=["mathematics", "cli"],
+    ids=["mathematics", "erasure", "cli"],
 )
 def test_importing_does_not_load_what_it_does_not_need(modules, absent):
     wanted = ", ".join(f"recsys_unlearn.{module.strip()}" for module in modules.split(","))

@@ -10,6 +10,7 @@ import pytest
 from trained_workspace import interactions, member, pristine, workspace  # noqa: F401  fixtures
 
 from recsys_unlearn.errors import StoreError, UnknownUser
+from recsys_unlearn.workflows.forget import Handling, forget
 from recsys_unlearn.workflows.recommend import recommend
 from recsys_unlearn.workspace import Workspace
 
@@ -55,7 +56,38 @@ def test_forget_user_makes_a_champion_without_the_user(pipeline, workspace, memb
         recommend(workspace, member)
 
 
-@pytest.mark.parametrize("name", ["train.py", "forget_user.py"])
+def test_forget_user_leaves_a_receipt_and_no_older_version(pipeline, workspace, member):  # noqa: F811
+    pipeline("forget_user.py", "--workspace", workspace.root, stdin=f"{member}\n")
+    (request,) = workspace.requests().all()
+    assert request.state == "receipted"
+    assert (workspace.erasure_dir / "receipts" / f"{request.request_id}.json").exists()
+    assert [each.number for each in workspace.registry().versions()] == [2]
+
+
+def test_nightly_drains_the_queue_and_reports(pipeline, workspace, member, tmp_path):  # noqa: F811
+    forget(workspace, [member], handling=Handling(queue=True))
+    reports, config = tmp_path / "reports", tmp_path / "nightly.yaml"
+    config.write_text("deletion_budget: 1.0\nkeep: 1\n")
+    arguments = ("--workspace", workspace.root, "--report", reports, "--config", config)
+    with pytest.raises(SystemExit) as ended:
+        pipeline("nightly.py", *arguments)
+    assert ended.value.code == 0
+    suffixes = {path.suffix: path.read_text() for path in reports.iterdir()}
+    told = json.loads(suffixes[".json"])
+    assert (told["version"], [each["status"] for each in told["requests"]]) == (2, ["completed"])
+    assert [number for number, _ in told["kept_versions"]] == [1]
+    assert suffixes[".txt"].startswith("Night of ")
+    assert member not in "".join(suffixes.values())
+
+
+def test_nightly_ends_with_the_codes_of_the_command_line(pipeline, workspace, capsys):  # noqa: F811
+    with workspace.locked("train"), pytest.raises(SystemExit) as ended:
+        pipeline("nightly.py", "--workspace", workspace.root)
+    assert ended.value.code == 6
+    assert "`train`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["train.py", "forget_user.py", "nightly.py"])
 def test_help_ends_in_an_example(pipeline, capsys, name):
     with pytest.raises(SystemExit) as ended:
         pipeline(name, "--help")
@@ -63,7 +95,7 @@ def test_help_ends_in_an_example(pipeline, capsys, name):
     assert f"python pipelines/{name}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["train.py", "forget_user.py"])
+@pytest.mark.parametrize("name", ["train.py", "forget_user.py", "nightly.py"])
 def test_a_pipeline_is_short_enough_to_read_at_once(name):
     assert len((PIPELINES / name).read_text().splitlines()) <= 60
 

@@ -40,17 +40,28 @@ def _parts(outcome: dict[str, Any]) -> Iterator[Any]:
 
 def audit_figures(audit: dict[str, Any]) -> dict[str, str]:
     """Name what an audit found; empty where nothing could be measured."""
-    if not audit:
-        return {}
+    found = _membership(audit) if "auc" in audit else {}
+    if audit.get("near_duplicates"):
+        named = audit["near_duplicates"]  # rows; a receipt keeps their number alone
+        count = named if isinstance(named, int) else len(named)
+        found["near-duplicates"] = f"{count} accounts that stay have nearly the same items"
+    if "verdict" in audit:
+        found["verdict"] = f"{audit['verdict']} ({audit['users']} against {audit['strangers']} strangers)"
+    return found
+
+
+def _membership(audit: dict[str, Any]) -> dict[str, str]:
     found = {"membership AUC": f"{_estimate(audit, 'auc')} (0.5: like strangers)"}
     if audit.get("auc_before") is not None:
         found["membership AUC before"] = text(audit["auc_before"])
+    if audit.get("adjusted_auc") is not None:
+        found["difficulty taken out"] = f"{_estimate(audit, 'adjusted_auc')} (0.5: like strangers)"
+    if audit.get("adjusted_auc_before") is not None:
+        found["difficulty taken out, before"] = text(audit["adjusted_auc_before"])
     found["recall gap"] = f"{_estimate(audit, 'recall_gap')} (0: like strangers)"
     if audit.get("percentiles"):
         found["place among strangers"] = ", ".join(f"{place:.2f}" for place in audit["percentiles"])
-    return found | {
-        "verdict": f"{audit['verdict']} ({audit['users']} against {audit['strangers']} strangers)"
-    }
+    return found
 
 
 def _estimate(audit: dict[str, Any], name: str) -> str:

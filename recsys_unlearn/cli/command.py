@@ -1,5 +1,6 @@
 """What all commands have in common: two options, examples at the end of ``--help``, quiet usage errors."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import click
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "allow_extra_args": True}
 
-CommandFunction = Callable[..., None]
+CommandFunction = Callable[..., Any]
 
 
 class Command(click.Command):
@@ -33,6 +34,8 @@ class Command(click.Command):
 def command(examples: str, workspace: str = ".") -> Callable[[CommandFunction], Command]:
     """Make a command of a function that takes ``workspace`` (a path), ``as_json``, and its own options.
 
+    If the function returns a number, the command ends with that exit code.
+
     Parameters
     ----------
     examples
@@ -43,10 +46,24 @@ def command(examples: str, workspace: str = ".") -> Callable[[CommandFunction], 
 
     def decorate(function: CommandFunction) -> Command:
         shared = _workspace_option(workspace)(_json_option(function))
-        name = function.__name__.removesuffix("_command")
+        name = function.__name__.removesuffix("_command").replace("_", "-")
         return click.command(name, Command, epilog=examples, context_settings=SETTINGS)(shared)
 
     return decorate
+
+
+def wait_option(function: Any) -> Any:
+    """Give a command that changes the workspace ``wait``: seconds, 0 unless given."""
+    help_text = "Wait for another process that is changing the workspace, for so long if SECONDS is given."
+    return click.option(
+        "--wait",
+        type=click.FloatRange(0),
+        is_flag=False,
+        flag_value=math.inf,
+        default=0.0,
+        metavar="[SECONDS]",
+        help=help_text,
+    )(function)
 
 
 def _workspace_option(default: str) -> Callable[[Any], Any]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from recsys_unlearn.cli.audit import audit_figures
-from recsys_unlearn.cli.command import command
+from recsys_unlearn.cli.command import command, wait_option
+from recsys_unlearn.cli.decide import decided
 from recsys_unlearn.cli.output import durations, facts, show
 from recsys_unlearn.cli.progress import progress_bars
 from recsys_unlearn.errors import RecsysUnlearnError, UnreadableSource, UsageError
@@ -22,6 +23,8 @@ recsys-unlearn forget --user 42 --dry-run
 recsys-unlearn forget --user 42 --yes --json
 recsys-unlearn forget --user 42 --items 1193,661
 recsys-unlearn forget --users-file - --yes < leaving.txt
+recsys-unlearn forget --users-file leaving.txt --queue --yes
+recsys-unlearn forget --extend request-42af7dd5cbe4 --reason complex
 """
 
 
@@ -46,14 +49,28 @@ recsys-unlearn forget --users-file - --yes < leaving.txt
 )
 @click.option(
     "--method",
-    default="natural_ascent",
-    show_default=True,
     metavar="NAME",
-    help="natural_ascent, healed_ascent, gradient_ascent, or retrain, which is exact and slow.",
+    help="By default the one that suits the model. Exact: exact, shards, retrain (slow). Heuristic: "
+    "natural_ascent, healed_ascent, gradient_ascent, projected_ascent, scif, ifru, neg_grad, fine_tune, "
+    "sparse_fine_tune, random_label, saliency, scrub, refine, untrain_als.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be forgotten, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask. Needed where nobody can be asked.")
 @click.option("--no-audit", is_flag=True, help="Do not measure whether the users are gone.")
+@click.option(
+    "--keep",
+    default="0",
+    show_default=True,
+    metavar="N|Nd",
+    help="Keep the newest N superseded versions, which hold the users, or each for N days.",
+)
+@click.option("--queue", is_flag=True, help="Only take the request in; nightly.py or resume does the rest.")
+@click.option("--reason", default="", metavar="TEXT", help="For the record. Must not name anybody.")
+@click.option(
+    "--deny", metavar="REQUEST", help="Close this request, whose data is still there; needs --reason."
+)
+@click.option("--extend", metavar="REQUEST", help="Give this request two more months; needs --reason.")
+@wait_option
 def forget_command(
     workspace: Path,
     as_json: bool,
@@ -65,8 +82,12 @@ def forget_command(
     """Forget users, or some items of a user, for good.
 
     Their interactions, their id, their row of the model and their traces in the item vectors go. A
-    new version is made, audited, and becomes the champion. It cannot be undone.
+    new version is made, audited, and becomes the champion; versions that still hold them are
+    removed, and a receipt is written. It cannot be undone. Who was erased before is told so.
     """
+    if choices["deny"] or choices["extend"]:
+        decided(workspace, as_json, bool(users or users_file), **choices)
+        return
     wanted = _user_ids(users, users_file)
     unwanted = None if items is None else _item_ids(items, wanted)
     _check_askable(choices["dry_run"] or choices["yes"], users_file)
@@ -76,7 +97,7 @@ def forget_command(
     request = {"users": wanted, "items": unwanted, "method": choices["method"]}
     if not (choices["dry_run"] or choices["yes"]) and not _agreed(place, request):
         raise RecsysUnlearnError("not confirmed; nothing was changed")
-    _carry_out(place, request, choices["dry_run"], not choices["no_audit"], as_json)
+    _carry_out(place, request, choices, as_json)
 
 
 def _user_ids(users: tuple[str, ...], users_file: str | None) -> list[str]:
@@ -101,7 +122,10 @@ def _lines(file: str) -> list[str]:
 def _item_ids(items: str, users: list[str]) -> list[str]:
     if len(users) != 1:
         raise UsageError(f"--items goes with one user, and {len(users)} were given: run once for each")
-    ids = [item for item in next(csv.reader([items]), []) if item]
+    try:
+        ids = [item for item in next(csv.reader([items], strict=True), []) if item]
+    except csv.Error:
+        raise UsageError("--items is not one line of csv: check its quotes and line ends") from None
     if not ids:
         raise UsageError("--items is empty: list item ids, or leave it out to forget the whole account")
     return ids
@@ -121,32 +145,54 @@ def _agreed(workspace: "Workspace", request: Mapping[str, Any]) -> bool:
     from recsys_unlearn.workflows.forget import forget
 
     plan = forget(workspace, **request, dry_run=True).as_dict()
+    if plan["status"] == "already erased":
+        return True
     what = f"{plan['interactions']:,} interactions of {_people(plan['users'])}"
     return click.confirm(f"Forget {what} for good?", err=True)
 
 
 def _carry_out(
-    workspace: "Workspace", request: Mapping[str, Any], dry_run: bool, audit: bool, as_json: bool
+    workspace: "Workspace", request: Mapping[str, Any], choices: Mapping[str, Any], as_json: bool
 ) -> None:
-    from recsys_unlearn.workflows.forget import forget
+    from recsys_unlearn.workflows.forget import Handling, forget
 
+    handling = Handling(**{name: choices[name] for name in ("keep", "reason", "queue", "wait")})
+    how = {"dry_run": choices["dry_run"], "verify": not choices["no_audit"], "handling": handling}
     with progress_bars(as_json) as progress:
-        outcome = forget(workspace, **request, dry_run=dry_run, verify=audit, progress=progress).as_dict()
+        outcome = forget(workspace, **request, **how, progress=progress).as_dict()
     show(outcome, as_json, lambda: outcome_parts(outcome))
 
 
 def outcome_parts(outcome: Mapping[str, Any]) -> Iterator[Any]:
     """Say what was asked, what was done, how long it took, what it cost, and what still holds the data."""
     what = f"{outcome['interactions']:,} interactions of {_people(outcome['users'])}"
-    if outcome["status"] == "planned":
+    again = outcome["already_erased"]
+    if outcome["status"] == "already erased":
+        yield f"Already erased: {_people(again)}. Nothing was changed."
+    elif outcome["status"] == "planned":
         yield f"Would forget {what} by {outcome['method']}. Nothing was changed."
-        return
+    elif outcome["status"] == "queued":
+        yield f"Received {outcome['request_id']}: {_people(outcome['users'])}, due {outcome['due_at'][:10]}."
+        yield "Next: recsys-unlearn resume, or pipelines/nightly.py"
+    else:
+        yield from _done(outcome, what)
+    if again and outcome["status"] != "already erased":
+        yield f"{_people(again)} of those named had been erased before."
+
+
+def _done(outcome: Mapping[str, Any], what: str) -> Iterator[Any]:
     made = f"version {outcome['version']}, made from version {outcome['parent_version']}"
+    if outcome["version"] == outcome["parent_version"]:
+        made = "no model held any of it"
     yield f"Forgot {what} by {outcome['method']}: {made}."
     yield facts(_figures(outcome))
     if older := outcome["older_versions"]:
         versions = f"version {older[0]} is" if len(older) == 1 else f"{len(older)} older versions are"
         yield f"What was forgotten is still in older files: {versions} on disk, and not served."
+    if outcome["receipt"]:  # on a line of its own, to be copied
+        yield f"Receipt: {outcome['receipt']}"
+    if outcome["residue"].get("hits"):
+        yield f"A search still finds them in {'; '.join(outcome['residue']['places'])}."
 
 
 def _figures(outcome: Mapping[str, Any]) -> dict[str, str]:
@@ -158,6 +204,7 @@ def _figures(outcome: Mapping[str, Any]) -> dict[str, str]:
         **kept,
         **audit_figures(outcome["audit"]),
         "guarantee": f"{outcome['guarantee']}; may leave {outcome['leaves_behind']}",
+        "purged": ", ".join(f"version {number}" for number in outcome["purged_versions"]) or "nothing",
     }
 
 

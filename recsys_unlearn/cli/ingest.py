@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from recsys_unlearn.cli.command import command
+from recsys_unlearn.cli.command import command, wait_option
 from recsys_unlearn.cli.output import facts, seconds, show
 from recsys_unlearn.cli.progress import progress_bars
 
@@ -43,19 +43,23 @@ recsys-unlearn ingest train.txt --test test.txt
 @click.option("--seed", type=int, help="Seed of the split and of the choice of strangers. [0]")
 @click.option("--n-buckets", type=click.IntRange(1, 4096), help="Files to spread the store over. [64]")
 @click.option("--replace", is_flag=True, default=None, help="Take the place of a store that is there.")
-def ingest_command(source: tuple[Path, ...], workspace: Path, as_json: bool, **options: Any) -> None:
+@wait_option
+def ingest_command(
+    source: tuple[Path, ...], workspace: Path, as_json: bool, wait: float, **options: Any
+) -> None:
     """Read files of interactions into the training store.
 
     They are checked, filtered and split. SOURCE is csv, tsv, parquet, RecBole .inter, MovieLens
-    u.data or .dat, or LightGCN train.txt; several are read as one. Bad input changes nothing.
+    u.data or .dat, or LightGCN train.txt; several are read as one. Bad input changes nothing. Users
+    who were erased from this workspace before are left out, and counted as suppressed.
     """
-    from recsys_unlearn.interactions import IngestOptions, ingest
+    from recsys_unlearn.interactions import IngestOptions
+    from recsys_unlearn.workflows.ingest import ingest
     from recsys_unlearn.workspace import Workspace
 
     chosen = IngestOptions(**{name: value for name, value in options.items() if value is not None})
-    place = Workspace(workspace)
-    with place.locked(), progress_bars(as_json) as progress:
-        report = ingest(list(source), place.store_dir, chosen, progress).as_dict()
+    with progress_bars(as_json) as progress:
+        report = ingest(Workspace(workspace), list(source), chosen, progress, wait).as_dict()
     show(report, as_json, lambda: _parts(report))
 
 

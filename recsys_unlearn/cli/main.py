@@ -18,11 +18,15 @@ from recsys_unlearn.cli.environment import prepare
 from recsys_unlearn.cli.forget import forget_command
 from recsys_unlearn.cli.ingest import ingest_command
 from recsys_unlearn.cli.output import write_json
+from recsys_unlearn.cli.purge import purge_command
 from recsys_unlearn.cli.recommend import recommend_command
+from recsys_unlearn.cli.residue import residue_command
+from recsys_unlearn.cli.resume import resume_command
 from recsys_unlearn.cli.status import status_command
 from recsys_unlearn.cli.train import train_command
 from recsys_unlearn.cli.ui import ui_command
-from recsys_unlearn.errors import RecsysUnlearnError
+from recsys_unlearn.cli.verify_receipt import verify_receipt_command
+from recsys_unlearn.errors import RecsysUnlearnError, refused_by_sqlite
 
 INTERRUPTED, BROKEN_PIPE = 130, 141  # as a shell reports SIGINT and SIGPIPE
 DEBUG = "RECSYS_UNLEARN_DEBUG"
@@ -32,7 +36,7 @@ EPILOG = """\
 \b
 Exit codes:
   0 done · 1 failed, nothing changed · 2 usage · 3 unknown user
-  4 partial, run the command again · 5 verification failed · 6 locked by another process
+  4 partial, run resume · 5 verification failed · 6 locked by another process
 \b
 Example:
   recsys-unlearn demo
@@ -84,9 +88,13 @@ for _command in (
     train_command,
     recommend_command,
     forget_command,
+    resume_command,
     audit_command,
     compare_command,
     status_command,
+    purge_command,
+    residue_command,
+    verify_receipt_command,
     ui_command,
 ):
     main.add_command(_command)
@@ -113,8 +121,10 @@ def _outcome(run: Callable[[], Any], as_json: bool) -> int:
         return _failed("UsageError", _with_remedy(error), 2, as_json)
     except (BrokenPipeError, ReaderLeft):
         raise
+    except OSError as error:
+        return _failed(type(error).__name__, _of_the_system(error), 1, as_json)
     except Exception as error:
-        return _failed(type(error).__name__, _unexpected(error), 1, as_json)
+        return _failed(type(error).__name__, refused_by_sqlite(error) or _unexpected(error), 1, as_json)
 
 
 def _failed(kind: str, message: str, code: int, as_json: bool) -> int:
@@ -137,6 +147,12 @@ def _unexpected(error: Exception) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(frame.filename).name}, line {frame.lineno}"
     return f"unexpected {type(error).__name__} in {place}; set {DEBUG}=1 to see the traceback"
+
+
+def _of_the_system(error: OSError) -> str:
+    """Say what the system refused, and of which file; a file's name never holds an id."""
+    name = f"{Path(str(error.filename)).name}: " if error.filename else ""
+    return f"{name}{error.strerror or 'the system refused'}; mend that, then run `recsys-unlearn resume`"
 
 
 def _reader_left() -> int:

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from recsys_unlearn.audit.difficulty import Difficulty
 from recsys_unlearn.audit.report import audit as measure
 from recsys_unlearn.errors import UsageError
 from recsys_unlearn.interactions.contract import sample_users
@@ -60,9 +61,9 @@ def audit(workspace: Workspace, version: int | None = None, progress: Progress |
         progress("folding in", 0, 2)
     with clock.part("audit"):
         members = sample_users(splits.train, MOST_USERS, "audited members")
-        report = measure(
-            recommender, members, sample_users(splits.strangers, MOST_USERS, "audited strangers")
-        )
+        strangers = sample_users(splits.strangers, MOST_USERS, "audited strangers")
+        difficulty = Difficulty.of(members.union(strangers), splits.train, cross_fitted=False)
+        report = measure(recommender, members, strangers, difficulty=difficulty)
     if progress:
         progress("ranking", 1, 2)
     with clock.part("utility"):

@@ -1,15 +1,18 @@
 """What a request comes to in rows, before anything is changed."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recsys_unlearn.errors import UnknownUser, UsageError
 from recsys_unlearn.interactions.contract import Interactions, ItemId, Splits, UserId
 from recsys_unlearn.interactions.store import InteractionStore
-from recsys_unlearn.unlearning.contract import ForgetRequest
+
+if TYPE_CHECKING:
+    from recsys_unlearn.unlearning.contract import ForgetRequest
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,10 @@ class DeletionPlan:
     fingerprint: str
 
     @property
-    def request(self) -> ForgetRequest:
+    def request(self) -> "ForgetRequest":
         """What the unlearner is asked for."""
+        from recsys_unlearn.unlearning.contract import ForgetRequest  # costs the import of torch
+
         return ForgetRequest(self.train, self.accounts)
 
 
@@ -52,45 +57,65 @@ def plan_deletion(
         If an item is not in the catalogue, or the user has nothing to do with it; if nobody is named;
         if items are named for more than one user.
     """
+    check_named(users, items)
+    rows = _rows(store, users)
+    if items is None:
+        return plan_rows(store, splits, rows)
+    wanted = np.unique([store.item_row(item) for item in items]).astype(np.int64)
+    check_had(wanted, store.history(int(rows[0])).items)
+    return plan_rows(store, splits, accounts=(), pair_codes=rows[0] * store.n_items + wanted)
+
+
+def plan_rows(
+    store: InteractionStore, splits: Splits, accounts: Iterable[int], pair_codes: Iterable[int] = ()
+) -> DeletionPlan:
+    """Plan for whole accounts and for single interactions of others at once, given as rows.
+
+    Parameters
+    ----------
+    pair_codes
+        ``user * n_items + item`` of each interaction; one that is not in the store is passed over.
+    """
+    everything = splits.everything()
+    rows = np.unique(np.fromiter(accounts, np.int64))
+    gone = np.isin(everything.pair_codes, np.fromiter(pair_codes, np.int64))
+    gone |= np.isin(everything.users, rows)
+    pairs = everything.where(gone)
+    train = splits.train.where(pairs.holds(splits.train))
+    return DeletionPlan(rows, pairs, train, _fingerprint(store, pairs))
+
+
+def check_named(users: Sequence[UserId], items: Sequence[ItemId] | None) -> None:
+    """Refuse a request that names nobody, or items of several users; UsageError."""
     if not users:
         raise UsageError("no user named: give --user ID, or --users-file FILE")
     if items is not None and len(set(users)) != 1:
         raise UsageError("--items goes with exactly one user; name whole accounts, or ask once per user")
-    rows = _rows(store, users)
-    everything = splits.everything()
-    if items is None:
-        accounts, pairs = rows, everything.of_users(rows)
-    else:
-        accounts, pairs = np.zeros(0, np.int64), _pairs_of(store, everything, rows[0], items)
-    train = pairs.where(splits.train.holds(pairs))
-    return DeletionPlan(accounts, pairs, train, _fingerprint(store, pairs))
 
 
-def _rows(store: InteractionStore, users: Sequence[UserId]) -> np.ndarray:
-    rows, unknown = [], 0
-    for user in users:
-        try:
-            rows.append(store.user_row(user))
-        except UnknownUser:
-            unknown += 1
-    if unknown:
-        raise UnknownUser(
-            f"{unknown} of the {len(users)} users are not in this workspace: never ingested, filtered out, "
-            "or forgotten already. Nothing was changed"
-        )
-    return np.unique(np.array(rows, np.int64))
-
-
-def _pairs_of(
-    store: InteractionStore, everything: Interactions, row: int, items: Sequence[ItemId]
-) -> Interactions:
-    wanted = np.unique([store.item_row(item) for item in items])
-    missing = np.setdiff1d(wanted, everything.items_of(row))
+def check_had(wanted: np.ndarray, had: np.ndarray) -> None:
+    """Refuse item rows that the user has nothing to do with; UsageError."""
+    missing = np.setdiff1d(wanted, had)
     if len(missing):
         raise UsageError(
             f"the user has no interaction with {len(missing)} of the {len(wanted)} items; nothing was changed"
         )
-    return everything.where((everything.users == row) & np.isin(everything.items, wanted))
+
+
+def unknown_users(count: int, of: int) -> UnknownUser:
+    """Return the error that says how many are not known, and not who."""
+    return UnknownUser(
+        f"{count} of the {of} users are not in this workspace: never ingested, filtered out, "
+        "or forgotten already. Nothing was changed"
+    )
+
+
+def _rows(store: InteractionStore, users: Sequence[UserId]) -> np.ndarray:
+    rows = store.user_rows(users)
+    unknown = int((rows < 0).sum())
+    if unknown:
+        raise unknown_users(unknown, len(users))
+    return np.unique(rows)
 
 
 def _fingerprint(store: InteractionStore, pairs: Interactions) -> str:

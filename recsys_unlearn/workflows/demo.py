@@ -42,7 +42,7 @@ class DemoOutcome:
     refused
         What recommending for the forgotten user gave: ``type, message, exit_code``.
     versions
-        As ``compare --json`` prints them.
+        As ``compare --json`` prints them; those that a deletion has purged too, as they were before.
     """
 
     workspace: str
@@ -81,7 +81,10 @@ def demo(
     trained = train(workspace, training or FactorizationOptions(), progress).as_dict()
     user = _typical_user(workspace.store())
     recommended = recommend(workspace, user, K).as_dict()
+    before = compare(workspace).as_list()
     forgotten = forget(workspace, [user], progress=progress).as_dict()
+    between = compare(workspace).as_list()
+    batch = forget(workspace, _cohort(workspace.store()), progress=progress).as_dict()
     return DemoOutcome(
         workspace=str(root),
         user=user,
@@ -90,9 +93,9 @@ def demo(
         recommended=recommended,
         forget=forgotten,
         refused=_refusal(workspace, user),
-        batch=forget(workspace, _cohort(workspace.store()), progress=progress).as_dict(),
+        batch=batch,
         audit=audit(workspace, progress=progress).as_dict(),
-        versions=compare(workspace).as_list(),
+        versions=_all_versions(before, between, compare(workspace).as_list()),
         seconds=time.perf_counter() - started,
     )
 
@@ -103,7 +106,7 @@ def _fresh_workspace(root: Path) -> Workspace:
     if not (root / MARKER).exists():
         durable.write_json(root / MARKER, {"store_id": None})
     with workspace.locked():
-        for directory in (workspace.store_dir, workspace.tracker().root):
+        for directory in (workspace.store_dir, workspace.erasure_dir, workspace.tracker().root):
             if directory.exists():
                 shutil.rmtree(directory)
     return workspace
@@ -146,6 +149,13 @@ def _typical_user(store: InteractionStore) -> UserId:
 def _cohort(store: InteractionStore) -> list[UserId]:
     chosen = sample_users(store.splits().train, COHORT, "demo cohort").active_users
     return [store.user_id(int(row)) for row in chosen]
+
+
+def _all_versions(*lists: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return each version as it was seen last; one that is not in the last list serves no more."""
+    seen = {each["version"]: each for found in lists for each in found}
+    there = {each["version"] for each in lists[-1]}
+    return [each if number in there else each | {"aliases": []} for number, each in sorted(seen.items())]
 
 
 def _refusal(workspace: Workspace, user: UserId) -> dict[str, Any]:

@@ -6,17 +6,26 @@ from typing import Any
 
 import numpy as np
 
+from recsys_unlearn.audit.attack import roc
+from recsys_unlearn.audit.difficulty import Difficulty
+from recsys_unlearn.audit.duplicates import Duplicates, near_duplicates
+from recsys_unlearn.audit.membership import two_sided
 from recsys_unlearn.audit.report import FEWEST_USERS, AuditReport, audit
-from recsys_unlearn.interactions.contract import Splits, sample_users
+from recsys_unlearn.audit.version_difference import Recovery, recover
+from recsys_unlearn.interactions.contract import Interactions, Splits, sample_users
 from recsys_unlearn.metrics import Evaluation, evaluate
 from recsys_unlearn.recommenders.contract import Recommender
-from recsys_unlearn.tracking.figures import recall_figure, roc_figure, score_figure
+from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
+from recsys_unlearn.tracking.attack_figures import roc_figure
+from recsys_unlearn.tracking.figures import recall_figure, score_figure
 from recsys_unlearn.tracking.runs import Run
 from recsys_unlearn.workflows.deletion_plan import DeletionPlan
 from recsys_unlearn.workflows.train import UTILITY, K, seen
 
+SCORE_NAME = "log-likelihood of hidden items, less difficulty"
 MOST_EVALUATED = 2000  # retained users; both versions are measured on the same ones
 FEWEST_STRANGERS, MOST_STRANGERS = 150, 1000  # between them, twice as many as are forgotten
+MOST_ATTACKED = 100  # forgotten users whose items the two-version attack tries to recover
 
 
 @dataclass(frozen=True)
@@ -30,12 +39,18 @@ class Evidence:
     audits
         Before and after; None where no whole account with a training history goes, or there are no
         strangers.
+    duplicates
+        Retained accounts nearly the same as a forgotten one; None where no whole account goes.
+    recovery
+        What an attacker who holds both versions reads off them; None without tables or accounts.
     sampled
         Whether some retained users with test items were not evaluated.
     """
 
     evaluations: tuple[Evaluation, Evaluation] | None
     audits: tuple[AuditReport, AuditReport] | None
+    duplicates: Duplicates | None = None
+    recovery: Recovery | None = None
     sampled: bool = False
 
     @property
@@ -51,12 +66,23 @@ class Evidence:
         return dict(zip(("before", "after"), means, strict=True))
 
     def as_dict(self) -> dict[str, Any]:
-        """Audit figures of the new version, with the AUC before; empty without an audit."""
-        if not self.audits:
-            return {}
-        before, after = self.audits
-        few = after.percentiles.tolist() if len(after.forgotten.users) < FEWEST_USERS else []
-        return {**after.as_dict(), "auc_before": before.as_dict()["auc"], "percentiles": few}
+        """Audit figures of the new version, with the AUC before; empty where no whole account goes.
+
+        ``percentiles`` and ``two_sided`` are those of single users where there are too few to judge;
+        ``near_duplicates`` are rows, never ids.
+        """
+        found: dict[str, Any] = {}
+        if self.audits:
+            before, after = self.audits
+            few = after.percentiles if len(after.forgotten.users) < FEWEST_USERS else np.zeros(0)
+            auc_before, adjusted_before = (before.as_dict()[name] for name in ("auc", "adjusted_auc"))
+            found |= after.as_dict() | {"auc_before": auc_before, "adjusted_auc_before": adjusted_before}
+            found |= {"percentiles": few.tolist(), "two_sided": two_sided(few).tolist()}
+        if self.duplicates is not None:
+            found["near_duplicates"] = self.duplicates.rows
+        if self.recovery and len(self.recovery.users):
+            found["version_difference"] = self.recovery.as_dict()
+        return found
 
     def metrics(self, parent: Mapping[str, float]) -> dict[str, float]:
         """The same for MLflow, under the names that every run shares.
@@ -73,6 +99,11 @@ class Evidence:
             values |= after | {f"before/{name}": before[name] for name in UTILITY}
         for report, group in zip(self.audits or (), ("before", "audit"), strict=False):
             values |= {f"{group}/auc": report.auc.value, f"{group}/recall_gap": report.recall_gap.value}
+            values[f"{group}/adjusted_auc"] = report.adjusted_auc.value
+        if self.duplicates is not None:
+            values["audit/near_duplicates"] = len(self.duplicates.rows)
+        if self.recovery and len(self.recovery.users):
+            values["audit/recovered"] = self.recovery.best[1]
         return values
 
     def draw(self, run: Run) -> None:
@@ -80,12 +111,9 @@ class Evidence:
         if self.evaluations:
             run.figure(recall_figure(self.utility()["before"], self.utility()["after"]), "recall.png")
         if self.audits and len(self.audits[1].forgotten.users):
-            (then, others), (now, strangers) = (
-                (each.forgotten.log_likelihood, each.strangers.log_likelihood) for each in self.audits
-            )
-            run.figure(score_figure(strangers, now, then, "log-likelihood of hidden items"), "scores.png")
-            curves = {"before": then, "after": now}
-            run.figure(roc_figure(curves, {"before": others, "after": strangers}), "roc.png")
+            (then, others), (now, strangers) = (each.scores for each in self.audits)
+            run.figure(score_figure(strangers, now, then, SCORE_NAME), "scores.png")
+            run.figure(roc_figure({"before": roc(then, others), "after": roc(now, strangers)}), "roc.png")
 
 
 def gather(before: Recommender, after: Recommender, splits: Splits, plan: DeletionPlan) -> Evidence:
@@ -96,12 +124,43 @@ def gather(before: Recommender, after: Recommender, splits: Splits, plan: Deleti
     forgotten = plan.train.of_users(plan.accounts)
     enough = int(np.clip(2 * len(plan.accounts), FEWEST_STRANGERS, MOST_STRANGERS))
     strangers = sample_users(splits.strangers.without_users(plan.accounts), enough, "audited strangers")
-    evaluations = audits = None
+    evaluations = duplicates = None
     if len(retained):
         evaluations = (
-            evaluate(before, retained, exclude=excluded, k=K),
-            evaluate(after, retained, exclude=excluded, k=K),
+            evaluate(before.given(splits.train), retained, exclude=excluded, k=K),
+            evaluate(after.given(splits.train), retained, exclude=excluded, k=K),
         )
-    if len(forgotten) and len(strangers):
-        audits = audit(before, forgotten, strangers), audit(after, forgotten, strangers)
-    return Evidence(evaluations, audits, sampled=len(retained) < len(everybody))
+    if len(plan.accounts):
+        duplicates = near_duplicates(plan.pairs, splits.everything().without_users(plan.accounts))
+    return Evidence(
+        evaluations,
+        _audits(before, after, splits.train, forgotten, strangers),
+        duplicates,
+        _recovery(before, after, forgotten),
+        sampled=len(retained) < len(everybody),
+    )
+
+
+def _audits(
+    before: Recommender,
+    after: Recommender,
+    train: Interactions,
+    forgotten: Interactions,
+    strangers: Interactions,
+) -> tuple[AuditReport, AuditReport] | None:
+    if not len(forgotten) or not len(strangers):
+        return None
+    thorough = len(forgotten.active_users) >= FEWEST_USERS  # five times the cost; fewer are not judged
+    difficulty = Difficulty.of(forgotten.union(strangers), train, cross_fitted=thorough)
+    return (
+        audit(before, forgotten, strangers, difficulty=difficulty),
+        audit(after, forgotten, strangers, difficulty=difficulty),
+    )
+
+
+def _recovery(before: Recommender, after: Recommender, forgotten: Interactions) -> Recovery | None:
+    if not isinstance(before, EmbeddingRecommender) or not isinstance(after, EmbeddingRecommender):
+        return None
+    if not len(forgotten):
+        return None
+    return recover(before, after, sample_users(forgotten, MOST_ATTACKED, "attacked users"))

@@ -8,9 +8,11 @@ import numpy as np
 
 from recsys_unlearn.errors import UnknownUser, UsageError
 from recsys_unlearn.interactions import Interactions, InteractionStore, ItemId, UserId
-from recsys_unlearn.recommenders.factorization import Factorization
+from recsys_unlearn.recommenders.contract import Recommender
+from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 from recsys_unlearn.recommenders.fold_in import fold_in
-from recsys_unlearn.recommenders.softmax import geometry_of
+from recsys_unlearn.retrieval import ItemIndex
+from recsys_unlearn.workflows.steady import steady
 from recsys_unlearn.workflows.version_files import open_version
 from recsys_unlearn.workspace import Workspace
 
@@ -26,7 +28,7 @@ class Recommended:
     user
         The id as the caller gave it.
     scores
-        Inner products; for ``popular``, numbers of training interactions.
+        The model's; for ``popular``, numbers of training interactions.
     version
         Which version answered; None for ``popular``, which needs none.
     source
@@ -45,6 +47,7 @@ class Recommended:
         return asdict(self)
 
 
+@steady
 def recommend(workspace: Workspace, user: UserId, k: int = 20, fallback: str | None = None) -> Recommended:
     """Top k items of the champion, without what is in the user's history.
 
@@ -86,25 +89,36 @@ def _from_champion(
 ) -> Recommended:
     champion = open_version(workspace.registry(), store)
     recommender = champion.recommender()
-    vector = recommender.user_table[row]
-    source: Source = "model" if vector.any() else "fold-in"
-    if source == "fold-in":
-        # Not a stranger, and trained on: a deletion was killed after its version began to serve.
-        if len(store.splits().train.items_of(row)):
-            raise UnknownUser(
-                "the model has forgotten this user, and their data is still to be erased: "
-                "run `recsys-unlearn forget` for them again"
-            )
-        vector = _folded_in(recommender, history, row)
-    items, scores = champion.index().search(vector, k, [history.items_of(row)])
+    source: Source = "model" if recommender.members[row] else "fold-in"
+    # Not a stranger, and trained on: a deletion was killed after its version began to serve.
+    if source == "fold-in" and len(store.splits().train.items_of(row)):
+        raise UnknownUser(
+            "the model has forgotten this user, and their data is still to be erased: "
+            "run `recsys-unlearn forget` for them again"
+        )
+    items, scores = (
+        part[0] for part in best_items(champion.index(), recommender, history, np.array([row]), k)
+    )
     found = items >= 0
     return Recommended(
         user, store.item_ids(items[found].tolist()), scores[found].tolist(), champion.version.number, source
     )
 
 
-def _folded_in(recommender: Factorization, history: Interactions, row: int) -> np.ndarray:
-    return fold_in(recommender.item_table, history, np.array([row]), geometry_of(recommender))[0]
+def best_items(
+    index: ItemIndex | None, recommender: Recommender, histories: Interactions, rows: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Top k of each user without their history: item rows and scores (n, k); -1 and -inf where none is left.
+
+    By the version's index; by brute force over the histories where there are no vectors to index.
+    """
+    if index is None or not isinstance(recommender, EmbeddingRecommender):
+        return recommender.recommend(rows, k, exclude=histories, histories=histories)
+    vectors = recommender.user_table[rows]
+    new = ~vectors.any(axis=1)
+    if new.any():
+        vectors[new] = fold_in(recommender.item_table, histories, rows[new], recommender.geometry)
+    return index.search(vectors, k, [histories.items_of(row) for row in rows])
 
 
 def _popular(store: InteractionStore, user: UserId, k: int) -> Recommended:

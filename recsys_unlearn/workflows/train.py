@@ -7,15 +7,16 @@ from typing import Any
 from recsys_unlearn.interactions.contract import Interactions, Splits
 from recsys_unlearn.metrics import evaluate
 from recsys_unlearn.progress import Progress
-from recsys_unlearn.readiness.natural import NaturalReadiness
-from recsys_unlearn.recommenders.factorization import Factorization, FactorizationOptions
-from recsys_unlearn.retrieval import ItemIndex
+from recsys_unlearn.readiness.natural import measure_readiness
+from recsys_unlearn.recommenders.contract import Recommender
+from recsys_unlearn.recommenders.registry import DEFAULT, recommender_kind
 from recsys_unlearn.tracking.figures import recall_figure
-from recsys_unlearn.tracking.registry import Registry
 from recsys_unlearn.tracking.runs import Run
 from recsys_unlearn.tracking.versions import Version
+from recsys_unlearn.workflows.deletion.erasing import settle
+from recsys_unlearn.workflows.lineage import Origin, record, recorded_recall
 from recsys_unlearn.workflows.stopwatch import Stopwatch
-from recsys_unlearn.workflows.version_files import STORE_TAG, staged
+from recsys_unlearn.workflows.version_files import STORE_TAG, index_of, staged
 from recsys_unlearn.workspace import Workspace
 
 K = 20
@@ -35,6 +36,8 @@ class TrainOutcome:
         Whether it serves now.
     metrics
         Of the test split, training and validation items excluded; empty if nobody has test items.
+    erased_again
+        Users who had been erased before and were in the store once more, as after a restored backup.
     """
 
     version: int
@@ -46,6 +49,7 @@ class TrainOutcome:
     interactions: int
     seconds: dict[str, float]
     metrics: dict[str, float]
+    erased_again: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -53,28 +57,47 @@ class TrainOutcome:
 
 
 def train(
-    workspace: Workspace, options: FactorizationOptions | None = None, progress: Progress | None = None
+    workspace: Workspace,
+    options: Any = None,
+    progress: Progress | None = None,
+    wait: float = 0.0,
+    model: str = DEFAULT,
 ) -> TrainOutcome:
     """Fit on the training split; validation decides when to stop; test is looked at once.
 
+    Deletions that were planned before are erased from the data first, and so is whoever came back with
+    restored data.
+
+    Parameters
+    ----------
+    options
+        Hyper-parameters of the model; its defaults, unless given.
+    wait
+        Seconds to wait for another process that is changing the workspace.
+    model
+        Name of a recommender in :data:`recsys_unlearn.recommenders.registry.OPTIONS`.
+
     Raises
     ------
+    UsageError
+        If there is no such model, or it cannot be trained on so many items.
     StoreError
         If nothing was ingested.
     Locked
         If another process is changing the workspace.
     """
-    clock = Stopwatch()
-    with workspace.locked():
+    clock, kind = Stopwatch(), recommender_kind(model)
+    with workspace.locked("train", wait):
+        returned = settle(workspace)
         store, registry = workspace.store(), workspace.registry()
         with clock.part("data"):
             splits = store.settled_splits()
         with clock.part("model"):
-            recommender = Factorization(options).fit(splits.train, splits.validation, progress)
+            recommender = kind(options).fit(splits.train, splits.validation, progress)
         with clock.part("readiness"):
-            readiness = NaturalReadiness.measure(recommender, splits.train, progress)
+            readiness = measure_readiness(recommender, splits.train, progress)
         with clock.part("index"):
-            index = ItemIndex.build(recommender.item_table)
+            index = index_of(recommender)
         with clock.part("evaluation"):
             metrics = utility(recommender, splits, progress)
         tags = {STORE_TAG: store.store_id, "method": "train"}
@@ -82,29 +105,32 @@ def train(
         with registry.tracker.run("train", "train", tags, asdict(recommender.options)) as run:
             run.dataset(store.digest, store.n_users, store.n_items, len(splits.train))
             _draw(run, champion.metrics if champion else metrics, metrics)
-            with clock.part("publish"), staged(recommender, readiness, index) as directory:
+            with clock.part("publish"), staged(workspace, recommender, readiness, index) as directory:
                 version = registry.publish(directory, run, tags=tags, metrics=_logged(metrics, clock))
-        takes_over = _takes_over(registry, champion, metrics)
+        record(workspace, version, store, Origin(from_scratch=True))
+        takes_over = _takes_over(workspace, champion, metrics)
         if takes_over:
             registry.promote(version.number)
     return TrainOutcome(
         version=version.number,
         model=recommender.name,
         champion=takes_over,
-        epochs=recommender.retrain_options.epochs,
+        epochs=recommender.epochs,
         users=len(splits.train.active_users),
         items=store.n_items,
         interactions=len(splits.train),
         seconds=clock.seconds(),
         metrics=metrics,
+        erased_again=sum(len(request.subject) for request in returned),
     )
 
 
-def utility(recommender: Factorization, splits: Splits, progress: Progress | None = None) -> dict[str, float]:
+def utility(recommender: Recommender, splits: Splits, progress: Progress | None = None) -> dict[str, float]:
     """Mean metrics at 20 over the users of the test split."""
     if not len(splits.test):
         return {}
-    return evaluate(recommender, splits.test, exclude=seen(splits), k=K, progress=progress).mean()
+    scorer = recommender.given(splits.train)
+    return evaluate(scorer, splits.test, exclude=seen(splits), k=K, progress=progress).mean()
 
 
 def seen(splits: Splits) -> Interactions:
@@ -120,12 +146,10 @@ def _draw(run: Run, before: Mapping[str, float], after: Mapping[str, float]) -> 
         run.figure(recall_figure(then, now, title="Against the version that served before"), "recall.png")
 
 
-def _takes_over(registry: Registry, champion: Version | None, metrics: dict[str, float]) -> bool:
-    while champion and "recall@20" not in champion.metrics and champion.parent:
-        champion = registry.version(champion.parent)  # a deletion that was not measured is like its parent
+def _takes_over(workspace: Workspace, champion: Version | None, metrics: dict[str, float]) -> bool:
     if champion is None:
         return True
-    return metrics.get("recall@20", 0.0) >= GATE * champion.metrics.get("recall@20", 0.0)
+    return metrics.get("recall@20", 0.0) >= GATE * recorded_recall(workspace, champion)
 
 
 def _logged(metrics: dict[str, float], clock: Stopwatch) -> dict[str, float]:

@@ -45,6 +45,19 @@ def test_figures_of_a_deletion_also_say_how_it_was_before_and_where_each_user_st
     assert found["place among strangers"] == "0.25, 0.50"
 
 
+def test_the_sharper_attack_is_told_beside_the_plain_one():
+    sharper = {"adjusted_auc": 0.7, "adjusted_auc_interval": [0.6, 0.8], "adjusted_auc_before": 0.95}
+    found = audit_figures(AUDIT | sharper)
+    assert found["difficulty taken out"] == "0.7000 [0.6000, 0.8000] (0.5: like strangers)"
+    assert found["difficulty taken out, before"] == "0.9500"
+
+
+def test_near_duplicates_are_counted_even_where_there_were_no_strangers():
+    for named in ([4, 9], 2):
+        assert audit_figures({"near_duplicates": named})["near-duplicates"].startswith("2 accounts")
+    assert audit_figures({"near_duplicates": [], "version_difference": {"chance": 0.1}}) == {}
+
+
 def test_an_audit_that_could_not_be_made_has_no_figures():
     assert audit_figures({}) == {}
 

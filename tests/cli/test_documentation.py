@@ -8,7 +8,7 @@ from recsys_unlearn.cli.main import BROKEN_PIPE, INTERRUPTED
 from recsys_unlearn.errors import RecsysUnlearnError
 
 TEXT = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
-SECTIONS = dict(zip(*[iter(re.split(r"^## (\w+)$", TEXT, flags=re.MULTILINE)[1:])] * 2, strict=True))
+SECTIONS = dict(zip(*[iter(re.split(r"^## ([\w-]+)$", TEXT, flags=re.MULTILINE)[1:])] * 2, strict=True))
 HEAD = TEXT.split("\n## ")[0]
 
 

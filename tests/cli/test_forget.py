@@ -1,5 +1,7 @@
 import hashlib
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -7,7 +9,7 @@ from recsys_unlearn.cli import forget as command
 
 KEYS = (
     "request_id status version parent_version users interactions method guarantee leaves_behind seconds"
-    " utility audit older_versions"
+    " utility audit older_versions state due_at already_erased purged_versions residue receipt"
 )
 
 
@@ -32,7 +34,7 @@ def test_a_forgotten_user_s_id_is_nowhere(program, workspace, member):
     assert member.encode() not in result.stdout + result.stderr
     assert _holding(workspace.root, member) == []
     assert result.stderr == b""
-    assert len(result.stdout.splitlines()) <= 24
+    assert len(result.stdout.splitlines()) <= 30
     assert program("recommend", "--user", member, "--workspace", workspace.root).returncode == 3
 
 
@@ -47,19 +49,70 @@ def test_json_names_numbers_and_not_users(run_json, workspace, member):
     assert set(outcome["utility"]) == {"before", "after"}
     assert set(outcome["utility"]["after"]) == {"recall@20", "ndcg@20"}
     assert {"auc", "recall_gap", "verdict"} <= set(outcome["audit"])
-    assert outcome["older_versions"] == [1]
+    assert (outcome["older_versions"], outcome["purged_versions"]) == ([], [1])
     assert member not in json.dumps(outcome)
 
 
 def test_people_read_what_was_done_and_what_is_left(run, workspace, member):
-    text = run("forget", "--user", member, "--yes", "--workspace", workspace.root).stdout
+    text = run("forget", "--user", member, "--yes", "--keep", "1", "--workspace", workspace.root).stdout
     for part in (
         "interactions of 1 user by natural_ascent: version 2",
         "recall@20 of who stays",
         "membership AUC",
+        "erasure/receipts/request-",
     ):
         assert part in text
     assert "still in older files: version 1 is on disk, and not served" in text
+
+
+def test_people_read_what_was_purged(run, workspace, member):
+    text = run("forget", "--user", member, "--yes", "--no-audit", "--workspace", workspace.root).stdout
+    assert ["purged", "version", "1"] in [line.split() for line in text.splitlines()]
+    assert "still" not in text
+
+
+def test_who_was_forgotten_before_is_told_so_with_code_0(run, run_json, workspace, member, stranger):
+    arguments = ("forget", "--user", member, "--yes", "--no-audit", "--workspace", workspace.root)
+    first = run_json(*arguments)
+    again = run_json(*arguments)
+    assert (again["status"], again["request_id"]) == ("already erased", first["request_id"])
+    assert run(*arguments).stdout == "Already erased: 1 user. Nothing was changed.\n"
+    mixed = run("forget", "--user", stranger, *arguments[1:])
+    assert mixed.exit_code == 0
+    assert "1 user of those named had been erased before." in mixed.stdout
+
+
+def test_the_second_answer_takes_less_than_a_second_and_needs_no_model(program, workspace, member):
+    arguments = ("forget", "--users-file", "-", "--yes", "--no-audit", "--workspace", workspace.root)
+    assert program(*arguments, input=member.encode()).returncode == 0
+    script = (
+        "import sys; from click.testing import CliRunner; from recsys_unlearn.cli import main;"
+        f"r = CliRunner().invoke(main, {[str(each) for each in arguments]!r}, input={member!r});"
+        "print(r.exit_code, [name for name in ('torch', 'mlflow', 'faiss') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "0 []\n"
+
+
+def test_a_queued_request_is_only_received(run, run_json, workspace, member):
+    arguments = ("--user", member, "--yes", "--reason", "left the shop", "--workspace", workspace.root)
+    queued = run_json("forget", "--queue", *arguments)
+    assert (queued["status"], queued["state"], queued["version"]) == ("queued", "received", None)
+    assert workspace.store().user_row(member) >= 0
+    text = run("forget", "--queue", *arguments).stdout
+    assert text.startswith(f"Received {queued['request_id']}: 1 user, due 20")
+    (request,) = workspace.requests().open()
+    assert request.reason == "left the shop"
+
+
+def test_a_request_is_given_more_time_or_denied(run, run_json, workspace, member):
+    where = ("--workspace", workspace.root)
+    request = run_json("forget", "--queue", "--user", member, "--yes", *where)["request_id"]
+    extended = run_json("forget", "--extend", request, "--reason", "many accounts", *where)
+    assert extended["days_left"] > 85
+    denied = run("forget", "--deny", request, "--reason", "not the owner of the account", *where)
+    assert denied.stdout == f"Denied {request}. Nothing was erased.\n"
+    assert workspace.store().user_row(member) >= 0
 
 
 def test_a_dry_run_changes_no_byte_and_no_time(run, workspace, member):
@@ -109,6 +162,17 @@ def test_items_are_read_as_csv():
         (["--user", "canary-a"], "nobody to ask: pass --yes, or --dry-run"),
         (["--user", "canary-a", "--yes", "--method", "magic"], "there are natural_ascent"),
         (["--user", "canary-a", "--yes", "--method", "no_op"], "there are natural_ascent"),
+        (
+            ["--user", "canary-a", "--yes", "--keep", "forever"],
+            "--keep takes a number of versions, or of days",
+        ),
+        (["--user", "canary-a", "--yes", "--reason", "by canary-a"], "the reason names a user"),
+        (["--user", "canary-a", "--yes", "--reason", "x" * 201], "one line of at most 200 characters"),
+        (["--deny", "request-1"], "a reason is needed"),
+        (["--extend", "request-1", "--reason", " "], "a reason is needed"),
+        (["--deny", "r", "--extend", "r"], "--deny and --extend go with one request each"),
+        (["--deny", "r", "--user", "canary-a"], "and with no user"),
+        (["--user", "canary-a", "--yes", "--wait", "soon"], "'soon' is not a valid float"),
     ],
 )
 def test_requests_that_make_no_sense_are_code_2(run, arguments, message):
@@ -147,7 +211,7 @@ def test_it_asks_with_numbers_and_takes_no_for_an_answer(
     assert result.exit_code == code
     assert "interactions of 1 user for good? [y/N]" in result.stderr
     assert "for good?" not in result.stdout
-    assert len(workspace.registry().versions()) == versions
+    assert workspace.registry().champion().number == versions
 
 
 def test_ids_from_standard_input_leave_nobody_to_ask(monkeypatch, run):

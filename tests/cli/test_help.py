@@ -25,7 +25,8 @@ def test_no_help_imports_anything_heavy():
 
 
 def test_commands_come_in_the_order_of_a_first_session(run):
-    names = ["demo", "ingest", "train", "recommend", "forget", "audit", "compare", "status", "ui"]
+    names = ["demo", "ingest", "train", "recommend", "forget", "resume", "audit", "compare", "status"]
+    names += ["purge", "residue", "verify-receipt", "ui"]
     lines = [line.split() for line in run("--help").stdout.splitlines() if line.startswith("  ")]
     assert [words[0] for words in lines if words and words[0] in names] == names
 

@@ -7,8 +7,9 @@ from recsys_unlearn.interactions.formats import FORMATS as ALL_FORMATS
 from recsys_unlearn.workspace import Workspace
 
 KEYS = (
-    "source rows_read below_threshold duplicates removed_by_k_core users items interactions train validation"
-    " test strangers strangers_held_out stranger_users density seconds store_id digest"
+    "source rows_read below_threshold suppressed suppressed_rows duplicates removed_by_k_core users items"
+    " interactions train validation test strangers strangers_held_out stranger_users density seconds"
+    " store_id digest"
 )
 
 
@@ -20,7 +21,7 @@ def csv(tmp_path):
 
 
 def test_every_ingest_option_is_an_option_of_the_command_and_none_is_invented():
-    own = {each.name for each in ingest_command.params} - {"source", "workspace", "as_json"}
+    own = {each.name for each in ingest_command.params} - {"source", "workspace", "as_json", "wait"}
     assert own == set(IngestOptions.model_fields)
 
 
@@ -97,7 +98,21 @@ def test_options_that_contradict_each_other_are_code_2(run, csv, tmp_path):
 
 
 def test_a_locked_workspace_is_code_6(program, csv, tmp_path):
-    with Workspace(tmp_path).locked():
+    with Workspace(tmp_path).locked("train"):
         result = program("ingest", csv, "--workspace", tmp_path)
     assert result.returncode == 6
     assert result.stderr.startswith(b"error: another process is changing the workspace")
+    assert b"`train` (process " in result.stderr
+
+
+def test_who_was_erased_stays_out_and_is_counted(run, run_json, workspace, member, tmp_path):
+    run_json("forget", "--user", member, "--yes", "--no-audit", "--workspace", workspace.root)
+    frame = interactions()
+    frame.write_csv(tmp_path / "again.csv")
+    arguments = ("ingest", tmp_path / "again.csv", "--replace", "--workspace", workspace.root)
+    report = run_json(*arguments)
+    theirs = (frame["user"] == member).sum()
+    assert (report["suppressed"], report["suppressed_rows"], report["users"]) == (1, theirs, 149)
+    assert report["rows_read"] == len(frame)
+    assert member.encode() not in (workspace.store_dir / "vault.db").read_bytes()
+    assert "suppressed" in run(*arguments).stdout

@@ -45,3 +45,26 @@ def test_the_fallback_is_asked_for_and_says_so(run, run_json, pristine):
 
 def test_k_below_one_is_code_2(run):
     assert run("recommend", "--user", "x", "-k", 0).exit_code == 2
+
+
+def test_lists_of_everybody_go_to_a_file(run_json, run, pristine, tmp_path):
+    out = tmp_path / "lists.parquet"
+    written = run_json("recommend", "--all", "--out", out, "-k", 3, "--workspace", pristine.root)
+    assert sorted(written) == ["left_out", "path", "rows", "seconds", "users", "version"]
+    assert written["rows"] == 3 * written["users"]
+    assert out.exists()
+    people = run("recommend", "--all", "--out", out, "--workspace", pristine.root).stdout
+    assert f"lines for {written['users']} users" in people
+
+
+def test_for_whom_must_be_said_once(run, tmp_path):
+    for arguments, message in (
+        ((), "say for whom"),
+        (("--all", "--user", "x"), "say for whom"),
+        (("--all",), "--all and --out go together"),
+        (("--user", "x", "--out", tmp_path / "f"), "--all and --out go together"),
+        (("--all", "--out", tmp_path / "f", "--fallback", "popular"), "--fallback is for one --user"),
+    ):
+        result = run("recommend", *arguments)
+        assert result.exit_code == 2
+        assert message in result.stderr

@@ -1,6 +1,7 @@
 def test_json_has_the_store_the_versions_and_the_champion(run_json, pristine):
     found = run_json("status", "--workspace", pristine.root)
-    assert sorted(found) == ["champion", "deletions", "store", "versions"]
+    keys = "champion deletions erased_again requests store to_erase_again versions"
+    assert sorted(found) == keys.split()
     assert (found["champion"], found["store"]["users"], found["deletions"]) == (1, 150, [])
 
 

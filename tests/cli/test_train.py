@@ -1,22 +1,28 @@
 import json
+from dataclasses import fields
 
 import pytest
 
 from recsys_unlearn.cli.train import HELP, train_command
+from recsys_unlearn.recommenders.ease import Ease
 from recsys_unlearn.recommenders.factorization import Factorization, FactorizationOptions
+from recsys_unlearn.recommenders.registry import OPTIONS
 
 KEYS = ["version", "model", "champion", "epochs", "users", "items", "interactions", "seconds", "metrics"]
+KEYS += ["erased_again"]
 METRICS = {"recall@20", "ndcg@20", "mrr@20", "hit_rate@20", "coverage@20"}
 SMALL = ("--dim", 4, "--epochs", 2, "--negatives", 8, "--batch-size", 512)
 
 
 def test_every_hyper_parameter_is_explained_and_no_other():
-    assert list(HELP) == list(FactorizationOptions.__dataclass_fields__)
+    known = {field.name for options in OPTIONS.values() for field in fields(options)}
+    assert set(HELP) == known
 
 
 def test_defaults_are_shown_and_not_passed_on():
     options = {each.name: each for each in train_command.params}
-    assert options["dim"].help.endswith("[64]")
+    assert options["temperature"].help.endswith("[0.15]")
+    assert "[factorization 64, " in options["dim"].help
     assert all(options[name].default is not FactorizationOptions.__dict__[name] for name in ("dim", "seed"))
     assert train_command.make_context("train", []).params["dim"] is None
 
@@ -35,6 +41,36 @@ def test_what_is_typed_wins_over_the_file(run_json, workspace, tmp_path):
     outcome = run_json("train", "--config", config, "--dim", 6, "--workspace", workspace.root)
     options = Factorization.load(workspace.registry().version(outcome["version"]).open()).options
     assert (options.dim, options.epochs, options.learning_rate) == (6, 1, 0.02)
+
+
+def test_a_model_is_chosen_by_name_and_its_options_are_its_own(run, run_json, workspace, tmp_path):
+    config = tmp_path / "train.yaml"
+    config.write_text("model: ease\nregularization: 7\n")
+    outcome = run_json("train", "--config", config, "--workspace", workspace.root)
+    assert outcome["model"] == "ease"
+    assert outcome["epochs"] == 1
+    assert Ease.load(workspace.registry().version(outcome["version"]).open()).options.regularization == 7
+    other = run("train", "--config", config, "--model", "item_knn", "--workspace", workspace.root)
+    assert other.exit_code == 2
+    assert "no option 'regularization'" in other.stderr
+    typed = run("train", "--model", "ease", "--dim", 4, "--workspace", workspace.root)
+    assert typed.exit_code == 2
+    assert "no option 'dim'; the nearest is" in typed.stderr
+
+
+def test_a_model_that_does_not_exist_is_refused_with_the_list(run, tmp_path):
+    config = tmp_path / "train.yaml"
+    config.write_text("model: magic\n")
+    result = run("train", "--config", config)
+    assert result.exit_code == 2
+    assert "no model 'magic'; there are factorization, als" in result.stderr
+
+
+def test_defaults_that_differ_are_shown_for_each_model():
+    shown = {each.name: each.help for each in train_command.params}
+    assert shown["shrinkage"].endswith("[20.0]")
+    assert "factorization 0.03, als 10.0" in shown["regularization"]
+    assert not shown["steps_per_epoch"].endswith("]")
 
 
 def test_people_read_the_metrics(run, workspace):

@@ -5,24 +5,37 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+from recsys_unlearn.erasure.receipt import Receipt
+from recsys_unlearn.erasure.requests import Requests
 from recsys_unlearn.interactions.manifest import Manifest
 from recsys_unlearn.interactions.store import InteractionStore
 from recsys_unlearn.interactions.vault import Vault
 from recsys_unlearn.tracking.registry import Registry
+from recsys_unlearn.workflows.deletion import receipts, serving
+from recsys_unlearn.workflows.deletion.carrying import Deletion
 from recsys_unlearn.workflows.forget import forget
 from recsys_unlearn.workspace import Workspace
 
-Moment = tuple[type, str, str]
+Moment = tuple[Any, str, str]
 
 MOMENTS: dict[str, Moment] = {
-    "before publish": (Registry, "publish", "before"),
-    "in the middle of publish": (Registry, "_register", "before"),
-    "after publish": (Registry, "publish", "after"),
-    "after promote": (Registry, "promote", "after"),
-    "before the vault is rewritten": (Vault, "erase", "before"),
+    "before it is received": (Requests, "receive", "before"),
+    "received": (Requests, "receive", "after"),
+    "planned": (Deletion, "_erase", "before"),
+    "suppressed": (InteractionStore, "erase", "before"),
     "after the vault is rewritten": (Vault, "erase", "after"),
     "before the manifest counts": (Manifest, "write", "before"),
-    "after erase": (InteractionStore, "erase", "after"),
+    "erased and not recorded": (Deletion, "_erase", "after"),
+    "data erased": (Deletion, "_unlearn", "before"),
+    "unlearned and not recorded": (Deletion, "_unlearn", "after"),
+    "indexed and not recorded": (Deletion, "_index", "after"),
+    "in the middle of publish": (Registry, "_register", "before"),
+    "published and not in the ledger": (serving, "record", "before"),
+    "after promote": (Registry, "promote", "after"),
+    "verified": (Deletion, "_clear", "before"),
+    "purged and not recorded": (Deletion, "_clear", "after"),
+    "purged": (receipts, "write", "before"),
+    "receipt written and not recorded": (Receipt, "write", "after"),
 }
 
 

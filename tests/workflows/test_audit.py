@@ -9,7 +9,7 @@ from recsys_unlearn.errors import StoreError, UsageError, VersionError
 from recsys_unlearn.interactions import IngestOptions, ingest
 from recsys_unlearn.workflows import audit as workflow
 from recsys_unlearn.workflows.audit import audit
-from recsys_unlearn.workflows.forget import forget
+from recsys_unlearn.workflows.forget import Handling, forget
 from recsys_unlearn.workflows.train import train, utility
 from recsys_unlearn.workspace import Workspace
 
@@ -48,7 +48,7 @@ def test_the_same_version_gives_the_same_figures(pristine):
 
 
 def test_an_older_version_can_be_audited_on_who_is_left(workspace, member):
-    forget(workspace, [member], verify=False)
+    forget(workspace, [member], verify=False, handling=Handling(keep="1"))
     old, new = audit(workspace, 1), audit(workspace)
     assert (old.version, new.version) == (1, 2)
     assert old.audit["users"] == new.audit["users"] == audit(workspace).audit["users"]

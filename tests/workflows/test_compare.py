@@ -2,12 +2,12 @@ import pytest
 
 from recsys_unlearn.errors import VersionError
 from recsys_unlearn.workflows.compare import compare
-from recsys_unlearn.workflows.forget import forget
+from recsys_unlearn.workflows.forget import Handling, forget
 from recsys_unlearn.workspace import Workspace
 
 
 def test_all_versions_come_oldest_first_with_the_same_metrics(workspace, member):
-    forget(workspace, [member])
+    forget(workspace, [member], handling=Handling(keep="1"))
     first, second = compare(workspace).as_list()
     assert (first["version"], second["version"]) == (1, 2)
     assert second["parent_version"] == 1
@@ -17,7 +17,7 @@ def test_all_versions_come_oldest_first_with_the_same_metrics(workspace, member)
 
 
 def test_named_versions_come_in_the_order_named(workspace, member):
-    forget(workspace, [member], verify=False)
+    forget(workspace, [member], verify=False, handling=Handling(keep="1"))
     assert [each["version"] for each in compare(workspace, [2, 1]).as_list()] == [2, 1]
     assert [each["version"] for each in compare(workspace, [1]).as_list()] == [1]
 

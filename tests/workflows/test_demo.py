@@ -43,6 +43,7 @@ def test_every_step_of_the_story_happened(told):
     assert (outcome.batch["users"], outcome.batch["version"]) == (COHORT, 3)
     assert outcome.audit["version"] == 3
     assert [each["version"] for each in outcome.versions] == [1, 2, 3]
+    assert [each["aliases"] for each in outcome.versions] == [[], [], ["champion"]]
 
 
 def test_the_forgotten_user_is_refused_and_in_no_file(told):

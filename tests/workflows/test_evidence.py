@@ -4,7 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from recsys_unlearn.audit.difficulty import Difficulty
+from recsys_unlearn.audit.membership import two_sided
 from recsys_unlearn.audit.report import audit
+from recsys_unlearn.audit.version_difference import recover
 from recsys_unlearn.interactions.contract import Interactions, Splits
 from recsys_unlearn.metrics import evaluate
 from recsys_unlearn.recommenders.factorization import Factorization, FactorizationOptions
@@ -89,7 +92,10 @@ def test_the_first_of_each_pair_is_the_old_version(gathered, models, splits):
         assert evaluation.mean() == independent.mean()
     forgotten = splits.train.of_users([0, 1])
     for report, model in zip(gathered.audits, models, strict=True):
-        assert report.as_dict() == audit(model, forgotten, splits.strangers).as_dict()
+        both = forgotten.union(splits.strangers)
+        difficulty = Difficulty.of(both, splits.train, cross_fitted=False)
+        independent = audit(model, forgotten, splits.strangers, difficulty=difficulty)
+        assert report.as_dict() == independent.as_dict()
     assert gathered.verdict is gathered.audits[1]
 
 
@@ -104,7 +110,9 @@ def test_utility_is_two_figures_before_and_after(gathered):
 def test_the_names_of_the_metrics_are_those_that_every_run_shares(gathered):
     metrics = gathered.metrics({})
     assert names.check(metrics) == metrics
-    assert set(metrics) - {"before/auc", "before/recall_gap"} <= set(names.COMMON)
+    own = {"before/auc", "before/recall_gap", "before/adjusted_auc", "audit/adjusted_auc"}
+    own |= {"audit/near_duplicates", "audit/recovered"}
+    assert set(metrics) - own <= set(names.COMMON)
     assert set(names.COMMON) - set(metrics) == {*names.DELETED, "seconds/total"}
 
 
@@ -121,15 +129,55 @@ def test_as_dict_is_the_audit_of_the_new_version_and_json(gathered):
     before, after = gathered.audits
     found = gathered.as_dict()
     assert json.loads(json.dumps(found)) == found
-    assert set(found) == {*after.as_dict(), "auc_before", "percentiles"}
+    more = {"auc_before", "adjusted_auc_before", "percentiles", "two_sided"}
+    assert set(found) == {*after.as_dict(), *more, "near_duplicates", "version_difference"}
     assert (found["auc"], found["auc_before"]) == (after.auc.value, before.auc.value)
     assert found["percentiles"] == after.percentiles.tolist()
+    assert found["two_sided"] == two_sided(after.percentiles).tolist()
 
 
 def test_each_one_s_place_is_told_only_where_there_are_too_few_to_judge(splits, models):
     found = gather(*models, splits, _plan(splits, range(20)))
-    assert found.as_dict()["percentiles"] == []
+    assert found.as_dict()["percentiles"] == found.as_dict()["two_sided"] == []
     assert found.as_dict()["users"] == 20
+
+
+def test_a_cohort_that_can_be_judged_is_measured_on_every_item(splits, models):
+    """Each item hidden once, not one split: five times the cost, which a single deletion need not pay."""
+    cohort = np.arange(20)
+    found = gather(*models, splits, _plan(splits, cohort))
+    forgotten = splits.train.of_users(cohort)
+    difficulty = Difficulty.of(forgotten.union(splits.strangers), splits.train)
+    independent = audit(models[1], forgotten, splits.strangers, difficulty=difficulty)
+    assert found.audits[1].as_dict() == independent.as_dict()
+
+
+def test_near_duplicates_are_named_by_row(splits, models):
+    """User 5 is given the nine items of user 0, of all splits together."""
+    theirs, twin = splits.everything().items_of(0), np.full(9, 5)
+    copied = Interactions.from_pairs(twin[:6], splits.train.items_of(0), 80, 50)
+    rest = Interactions.from_pairs(twin[:3], np.setdiff1d(theirs, splits.train.items_of(0)), 80, 50)
+    world = replace(
+        splits,
+        train=splits.train.without_users([5]).union(copied),
+        validation=splits.validation.without_users([5]),
+        test=splits.test.without_users([5]).union(rest),
+    )
+    found = gather(*models, world, _plan(world, [0]))
+    assert found.as_dict()["near_duplicates"] == [5]
+    assert found.metrics({})["audit/near_duplicates"] == 1
+    assert gather(*models, splits, _plan(splits, [0])).as_dict()["near_duplicates"] == []
+
+
+def test_what_two_versions_give_away_is_told(gathered, models, splits):
+    expected = recover(*models, splits.train.of_users([0, 1]))
+    assert gathered.as_dict()["version_difference"] == expected.as_dict()
+    assert gathered.metrics({})["audit/recovered"] == expected.best[1]
+
+
+def test_the_attack_on_two_versions_is_on_a_sample(splits, models, monkeypatch):
+    monkeypatch.setattr(evidence, "MOST_ATTACKED", 3)
+    assert len(gather(*models, splits, _plan(splits, range(10))).recovery.users) == 3
 
 
 def test_the_pictures(gathered):
@@ -157,9 +205,11 @@ def test_a_stranger_who_goes_is_no_stranger_of_the_audit(splits, models):
 
 
 def test_nothing_to_measure_is_not_an_error(unmeasured):
-    assert unmeasured == Evidence(None, None)
+    """Without strangers and test items; that the account has no double, and what moved, is still told."""
+    assert (unmeasured.evaluations, unmeasured.audits, unmeasured.verdict) == (None, None, None)
     assert unmeasured.utility() == {"before": {}, "after": {}}
-    assert (unmeasured.metrics({}), unmeasured.as_dict(), unmeasured.verdict) == ({}, {}, None)
+    assert set(unmeasured.as_dict()) == {"near_duplicates", "version_difference"}
+    assert set(unmeasured.metrics({})) == {"audit/near_duplicates", "audit/recovered"}
     album = Album()
     unmeasured.draw(album)
     assert album.names == []

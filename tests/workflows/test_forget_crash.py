@@ -1,8 +1,8 @@
-"""Real processes, killed with SIGKILL at every step of a deletion; then the same command again.
+"""Real processes, killed with SIGKILL at every step of a deletion; then ``resume``, or the same command.
 
-What must come out is what comes out of an undisturbed deletion: the same data, and the same bytes of
-weights, which a user who was unlearned twice would not leave. The processes are forked from a server
-that has imported everything, as the imports take longer than all the deletions.
+What must come out is what comes out of an undisturbed deletion: the same data, the same bytes of weights,
+which a user who was unlearned twice would not leave, and the same story in the ledger. The processes are
+forked from a server that has imported everything, as the imports take longer than all the deletions.
 """
 
 import multiprocessing
@@ -15,16 +15,18 @@ import trained_workspace
 from trained_workspace import TINY_MODEL
 from workspace_contents import hashes, holding, model_files, recommender
 
-from recsys_unlearn.errors import UnknownUser
 from recsys_unlearn.workflows.forget import forget
+from recsys_unlearn.workflows.ingest import ingest
+from recsys_unlearn.workflows.nightly import nightly
+from recsys_unlearn.workflows.resume import resume
 from recsys_unlearn.workflows.train import train
 from recsys_unlearn.workspace import Workspace
 from workflows import dying_deletion
+from workflows.dying_deletion import MOMENTS
 
-BEFORE_THE_ALIAS = ["before publish", "in the middle of publish", "after publish"]
-AFTER_THE_ALIAS = ["after promote", "before the vault is rewritten"]
-WITHOUT_ID = ["after the vault is rewritten", "before the manifest counts"]
-PAIRS_LEFT = [*BEFORE_THE_ALIAS, *AFTER_THE_ALIAS, *WITHOUT_ID]  # single items: no id leaves the vault
+BEFORE = "before it is received"
+AFTERWARDS = [moment for moment in MOMENTS if moment != BEFORE]
+ITEMS_KILLED = ["planned", "before the manifest counts", "unlearned and not recorded", "after promote"]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def people(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """Data and weights after deletions that nobody killed."""
+    """What deletions leave that nobody killed."""
     known = {}
 
     def undisturbed(*requests):
@@ -73,82 +75,76 @@ def undisturbed(tmp_path_factory):
 
 
 def _state(workspace):
-    """Of the data its content, of the champion its files."""
-    store = workspace.store()
-    return store.digest, store.known_rows().tolist(), model_files(workspace)
+    """Of the data its content, of the champion its files, of the ledger its story."""
+    store, requests = workspace.store(), workspace.requests()
+    assert list((workspace.erasure_dir / "requests").iterdir()) == []
+    return {
+        "data": (store.digest, store.known_rows().tolist()),
+        "champion": model_files(workspace),
+        "versions": [each.number for each in workspace.registry().versions()],
+        "models": len(list(workspace.tracker().artifacts.glob("models/*"))),
+        "ledger": [each.kind for each in workspace.ledger().entries()],
+        "receipts": sum(1 for _ in workspace.erasure_dir.glob("receipts/*.json")),
+        "requests": [(each.kind, str(each.state)) for each in requests.all()],
+    }
 
 
-def _serving(workspace):
-    return workspace.registry().champion().number
+def test_killed_before_the_request_is_written_down_nothing_happened(die, workspace, people, undisturbed):
+    before = hashes(workspace.store_dir), model_files(workspace)
+    die(BEFORE, workspace, [people.user])
+    assert (hashes(workspace.store_dir), model_files(workspace)) == before
+    assert resume(workspace).requests == []
+    forget(workspace, [people.user], verify=False)
+    assert _state(workspace) == undisturbed(([people.user],))
 
 
-@pytest.mark.parametrize("moment", BEFORE_THE_ALIAS)
-def test_until_the_alias_moves_nothing_is_lost_and_the_same_command_starts_anew(
-    die, workspace, people, undisturbed, moment
-):
-    data, champion = hashes(workspace.store_dir), model_files(workspace)
+@pytest.mark.parametrize("moment", AFTERWARDS)
+def test_from_then_on_resume_ends_where_the_deletion_would_have(die, workspace, people, undisturbed, moment):
     die(moment, workspace, [people.user])
-    assert hashes(workspace.store_dir) == data
-    assert (_serving(workspace), model_files(workspace)) == (1, champion)
+    outcome = resume(workspace)
+    assert [each.status for each in outcome.requests] == ["completed"]
+    assert _state(workspace) == undisturbed(([people.user],))
+    assert holding(workspace.root, people.user) == []
+    assert resume(workspace).requests == []
+
+
+@pytest.mark.parametrize("moment", ["received", "erased and not recorded", "after promote"])
+def test_the_same_command_again_carries_on_too(die, workspace, people, undisturbed, moment):
+    die(moment, workspace, [people.user])
     outcome = forget(workspace, [people.user], verify=False)
-    assert (outcome.status, outcome.version, outcome.parent_version) == ("completed", _serving(workspace), 1)
+    assert (outcome.status, outcome.version) == ("completed", 2)
     assert _state(workspace) == undisturbed(([people.user],))
-    assert holding(workspace.root, people.user) == []
 
 
-@pytest.mark.parametrize("moment", AFTER_THE_ALIAS)
-@pytest.mark.parametrize("method", ["natural_ascent", "retrain"])
-def test_who_has_left_the_champion_is_erased_and_not_unlearned_again(
-    die, workspace, people, undisturbed, moment, method
-):
-    die(moment, workspace, [people.user])
-    assert workspace.store().user_row(people.user) == people.row
-    assert not recommender(workspace).user_table[people.row].any()
-    outcome = forget(workspace, [people.user], method=method, verify=False)
-    assert (outcome.status, outcome.version, outcome.parent_version) == ("completed", 2, 2)
-    assert [each.number for each in workspace.registry().versions()] == [2, 1]
-    assert _state(workspace) == undisturbed(([people.user],))
-    assert holding(workspace.root, people.user) == []
-
-
-@pytest.mark.parametrize("moment", PAIRS_LEFT)
-def test_the_same_command_again_finishes_some_items(die, workspace, people, undisturbed, moment):
+@pytest.mark.parametrize("moment", ITEMS_KILLED)
+def test_some_items_are_not_unlearned_twice(die, workspace, people, undisturbed, moment):
     die(moment, workspace, [people.user], people.items)
     outcome = forget(workspace, [people.user], people.items, verify=False)
     assert (outcome.status, outcome.interactions) == ("completed", len(people.items))
     assert _state(workspace) == undisturbed(([people.user], people.items))
 
 
-@pytest.mark.parametrize("moment", WITHOUT_ID)
-def test_whose_id_is_gone_goes_before_anything_else_is_done(die, workspace, people, undisturbed, moment):
+@pytest.mark.parametrize("moment", ["planned", "before the manifest counts", "data erased"])
+def test_a_training_in_between_does_not_bring_anybody_back(die, workspace, people, moment):
     die(moment, workspace, [people.user])
-    assert holding(workspace.root, people.user) == []
-    assert len(workspace.store().history(people.row))
-    with pytest.raises(UnknownUser):
-        forget(workspace, [people.user])
-    assert len(workspace.store().history(people.row)) == 0
-    assert forget(workspace, [people.other], verify=False).users == 1
-    assert _state(workspace) == undisturbed(([people.user],), ([people.other],))
-
-
-@pytest.mark.parametrize("items", [False, True])
-def test_killed_after_the_erasure_all_is_done(die, workspace, people, undisturbed, items):
-    request = ([people.user], people.items) if items else ([people.user],)
-    die("after erase", workspace, *request)
-    assert _state(workspace) == undisturbed(request)
-
-
-def test_a_retrain_for_somebody_else_does_not_bring_back_whose_id_is_gone(die, workspace, people):
-    die("after the vault is rewritten", workspace, [people.user])
-    forget(workspace, [people.other], method="retrain", verify=False)
-    assert len(workspace.store().history(people.row)) == 0
+    assert train(workspace, TINY_MODEL).champion
     assert not recommender(workspace).user_table[people.row].any()
+    assert len(workspace.store().history(people.row)) == 0
+    trained = model_files(workspace)
+    (outcome,) = resume(workspace).requests
+    assert (outcome.status, outcome.version, outcome.parent_version) == ("completed", 2, 2)
+    assert model_files(workspace) == trained
+    assert [each.number for each in workspace.registry().versions()] == [2]
 
 
-def test_a_training_does_not_bring_back_whose_id_is_gone(die, workspace, people):
-    die("after the vault is rewritten", workspace, [people.user])
-    train(workspace, TINY_MODEL)
+def test_somebody_else_in_between_is_forgotten_and_so_is_the_first(die, workspace, people):
+    die("unlearned and not recorded", workspace, [people.user])
+    assert forget(workspace, [people.other], verify=False).version == 2
+    assert recommender(workspace).user_table[people.row].any()
+    (outcome,) = resume(workspace).requests
+    assert (outcome.status, outcome.version, outcome.parent_version) == ("completed", 3, 2)
     assert not recommender(workspace).user_table[people.row].any()
+    assert [each.number for each in workspace.registry().versions()] == [3]
 
 
 def test_items_are_not_unlearned_twice_because_somebody_else_came_in_between(
@@ -156,5 +152,22 @@ def test_items_are_not_unlearned_twice_because_somebody_else_came_in_between(
 ):
     die("after promote", workspace, [people.user], people.items)
     forget(workspace, [people.other], verify=False)
-    forget(workspace, [people.user], people.items, verify=False)
-    assert _state(workspace) == undisturbed(([people.user], people.items), ([people.other],))
+    resume(workspace)
+    expected = undisturbed(([people.user], people.items), ([people.other],))
+    found = _state(workspace)
+    assert (found["data"], found["champion"]) == (expected["data"], expected["champion"])
+
+
+def test_an_ingest_in_between_finds_the_deletion_done_and_keeps_the_user_out(die, workspace, people):
+    die("planned", workspace, [people.user])
+    options = trained_workspace.IngestOptions(n_buckets=4, strangers=0.2, replace=True)
+    report = ingest(workspace, trained_workspace.interactions(), options)
+    assert (report.suppressed, report.users) == (1, 149)
+    assert holding(workspace.root, people.user) == []
+
+
+def test_a_night_carries_on_what_was_killed(die, workspace, people, undisturbed):
+    die("data erased", workspace, [people.user])
+    night = nightly(workspace)
+    assert (night.resumed, [each.status for each in night.requests]) == (1, ["completed"])
+    assert _state(workspace)["champion"] == undisturbed(([people.user],))["champion"]

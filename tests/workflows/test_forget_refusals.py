@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import trained_workspace
-from workspace_contents import hashes, holding, model_files, tree
+from workspace_contents import holding, model_files, tree
 
 from recsys_unlearn.audit import report
 from recsys_unlearn.errors import (
@@ -16,11 +16,11 @@ from recsys_unlearn.errors import (
     UnknownUser,
     UsageError,
     VerificationFailed,
-    VersionError,
 )
 from recsys_unlearn.interactions import IngestOptions, InteractionStore, ingest
 from recsys_unlearn.workflows.forget import forget
 from recsys_unlearn.workflows.recommend import recommend
+from recsys_unlearn.workflows.resume import resume
 from recsys_unlearn.workspace import Workspace
 
 
@@ -72,18 +72,28 @@ def test_while_somebody_else_changes_the_workspace(workspace, member):
     assert workspace.store().user_row(member) >= 0
 
 
-def test_before_the_first_training_there_is_nothing_to_forget_from(tmp_path):
+def test_before_the_first_training_there_is_only_data_to_erase(tmp_path):
     frame = trained_workspace.interactions()
-    workspace = Workspace(tmp_path)
+    workspace, user = Workspace(tmp_path), frame["user"][0]
     ingest(frame, workspace.store_dir, IngestOptions(n_buckets=1))
-    with pytest.raises(VersionError, match="run `recsys-unlearn train` first"):
+    outcome = forget(workspace, [user])
+    assert (outcome.status, outcome.version, outcome.parent_version) == ("completed", None, None)
+    assert outcome.interactions == (frame["user"] == user).sum()
+    assert holding(tmp_path, user) == []
+
+
+def test_a_champion_of_another_ingest_stops_it_after_the_data_is_erased(workspace):
+    frame = trained_workspace.interactions()
+    ingest(frame, workspace.store_dir, IngestOptions(seed=9, n_buckets=1, replace=True))
+    with pytest.raises(PartiallyDone, match=r"is at data_erased, and not done: version 1 was trained on ano"):
         forget(workspace, [frame["user"][0]])
+    assert holding(workspace.root, frame["user"][0]) == []
 
 
 @pytest.fixture
 def refused(workspace, member, monkeypatch):
     """A deletion whose audit finds the user remembered, whatever the figures are."""
-    before = hashes(workspace.store_dir), model_files(workspace)
+    before = model_files(workspace)
     with monkeypatch.context() as patch, pytest.raises(VerificationFailed) as caught:
         patch.setattr(report, "FEWEST_USERS", 1)
         patch.setattr(report, "TOLERANCE", -1.0)
@@ -91,37 +101,62 @@ def refused(workspace, member, monkeypatch):
     return SimpleNamespace(workspace=workspace, user=member, message=str(caught.value), before=before)
 
 
-def test_a_failed_audit_changes_neither_data_nor_champion(refused):
-    assert (hashes(refused.workspace.store_dir), model_files(refused.workspace)) == refused.before
-    registry = refused.workspace.registry()
-    assert registry.champion().number == 1
-    assert registry.version(2).aliases == ()
-    assert recommend(refused.workspace, refused.user).version == 1
+def test_a_failed_audit_makes_no_version_and_leaves_the_champion(refused):
+    assert model_files(refused.workspace) == refused.before
+    assert [each.number for each in refused.workspace.registry().versions()] == [1]
+    assert refused.workspace.registry().champion().number == 1
+
+
+def test_a_failed_audit_does_not_bring_the_data_back(refused):
+    assert holding(refused.workspace.root, refused.user) == []
+    with pytest.raises(UnknownUser):
+        recommend(refused.workspace, refused.user)
 
 
 def test_a_failed_audit_says_what_was_found_and_what_to_do(refused):
     assert refused.message.startswith("the audit found the users remembered (membership AUC 0.")
-    assert "Version 2 was made and serves nobody; version 1 still serves" in refused.message
-    assert refused.message.endswith("Run the same command with --method retrain")
+    assert "no new version was made, and version 1 still serves" in refused.message
+    assert refused.message.endswith("Run `recsys-unlearn resume --method retrain`")
     assert "canary" not in refused.message
 
 
+def test_a_failed_audit_is_a_failed_request(refused):
+    (request,) = refused.workspace.requests().open()
+    assert (request.state, request.reached, request.error) == ("failed", "index_rebuilt", refused.message)
+
+
 def test_a_failed_audit_is_a_failed_run_with_its_figures(refused):
-    version = refused.workspace.registry().version(2)
-    run = refused.workspace.tracker().client.get_run(version.run_id)
-    assert (run.info.status, run.data.tags["error"]) == ("FAILED", "VerificationFailed")
-    assert "audit/auc" in version.metrics
+    tracker = refused.workspace.tracker()
+    (run,) = tracker.client.search_runs([tracker.experiment_id], "attributes.status = 'FAILED'")
+    assert run.data.tags["error"] == "VerificationFailed"
+    assert "audit/auc" in run.data.metrics
 
 
-def test_after_a_failed_audit_a_retrain_may_follow(refused):
-    outcome = forget(refused.workspace, [refused.user], method="retrain")
-    assert (outcome.version, outcome.parent_version, outcome.status) == (3, 1, "completed")
-    assert holding(refused.workspace.root, refused.user) == []
+@pytest.mark.parametrize("by", ["resume", "forget"])
+def test_after_a_failed_audit_a_retrain_may_follow(refused, by):
+    if by == "resume":
+        (outcome,) = resume(refused.workspace, method="retrain").requests
+    else:
+        outcome = forget(refused.workspace, [refused.user], method="retrain")
+    assert (outcome.version, outcome.parent_version, outcome.status) == (2, 1, "completed")
+    assert outcome.method == "retrain"
+    assert refused.workspace.requests().open() == []
+    assert [each.number for each in refused.workspace.registry().versions()] == [2]
 
 
-def test_without_an_audit_the_same_deletion_goes_through(refused):
-    assert forget(refused.workspace, [refused.user], verify=False).version == 3
-    assert model_files(refused.workspace, 3) == model_files(refused.workspace, 2)
+def test_a_retrained_version_serves_whatever_its_audit_finds(refused, monkeypatch):
+    monkeypatch.setattr(report, "FEWEST_USERS", 1)
+    monkeypatch.setattr(report, "TOLERANCE", -1.0)
+    (outcome,) = resume(refused.workspace, method="retrain").requests
+    assert (outcome.status, outcome.audit["verdict"]) == ("completed", "remembered")
+
+
+def test_resumed_by_the_same_method_it_fails_again_and_says_so(refused, monkeypatch):
+    monkeypatch.setattr(report, "FEWEST_USERS", 1)
+    monkeypatch.setattr(report, "TOLERANCE", -1.0)
+    outcome = resume(refused.workspace)
+    assert (outcome.exit_code, [each.error for each in outcome.failed]) == (5, [refused.message])
+    assert outcome.requests[0].status == "failed"
 
 
 def _without_lock(files):
@@ -133,14 +168,15 @@ def test_a_full_disk_at_the_last_step_is_said_and_mended_by_the_same_call(worksp
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    row = workspace.store().user_row(member)
     with monkeypatch.context() as disk:
         disk.setattr(InteractionStore, "erase", full)
-        with pytest.raises(PartiallyDone, match="No space left on device") as caught:
+        with pytest.raises(PartiallyDone, match="is at planned, and not done: No space left on") as caught:
             forget(workspace, [member], verify=False)
-    assert "Run the same command again" in str(caught.value)
+    assert str(caught.value).endswith("Run `recsys-unlearn resume`")
     assert caught.value.exit_code == 4
-    row = workspace.store().user_row(member)
     assert len(workspace.store().history(row))
     outcome = forget(workspace, [member], verify=False)
-    assert (outcome.status, outcome.version, outcome.parent_version) == ("completed", 2, 2)
+    assert (outcome.status, outcome.version, outcome.parent_version) == ("completed", 2, 1)
     assert len(workspace.store().history(row)) == 0
+    assert len(workspace.requests().all()) == 1

@@ -1,7 +1,14 @@
 import json
+import shutil
 
-from recsys_unlearn.workflows.forget import forget
+import pytest
+from trained_workspace import TINY_MODEL
+from workspace_contents import holding, model_files
+
+from recsys_unlearn.workflows.forget import Handling, forget
+from recsys_unlearn.workflows.resume import resume
 from recsys_unlearn.workflows.status import SHOWN, status
+from recsys_unlearn.workflows.train import train
 from recsys_unlearn.workspace import Workspace
 
 
@@ -17,8 +24,7 @@ def test_a_deletion_shows_in_numbers_only(workspace, member):
     outcome = forget(workspace, [member], verify=False)
     found = status(workspace)
     assert found.champion == 2
-    assert [each["version"] for each in found.versions] == [2, 1]
-    assert [each["aliases"] for each in found.versions] == [["champion"], []]
+    assert [(each["version"], each["aliases"]) for each in found.versions] == [(2, ["champion"])]
     (deletion,) = found.deletions
     assert (deletion["version"], deletion["method"]) == (2, "natural_ascent")
     assert (deletion["users"], deletion["interactions"]) == (1, outcome.interactions)
@@ -29,14 +35,65 @@ def test_a_deletion_shows_in_numbers_only(workspace, member):
 def test_only_the_last_deletions_are_listed_newest_first(monkeypatch, workspace):
     monkeypatch.setattr("recsys_unlearn.workflows.status.SHOWN", 1)
     store = workspace.store()
-    for row in store.known_rows().tolist()[:20]:
-        if not store.is_stranger(row) and len(workspace.registry().versions()) < 3:
-            forget(workspace, [store.user_id(row)], verify=False)
+    members = [row for row in store.known_rows().tolist() if not store.is_stranger(row)]
+    for row in members[:2]:
+        forget(workspace, [store.user_id(row)], verify=False)
     assert [each["version"] for each in status(workspace).deletions] == [3]
     assert SHOWN == 10
 
 
 def test_a_workspace_that_is_not_there_has_nothing_and_is_not_made(tmp_path):
     found = status(Workspace(tmp_path / "none"))
-    assert found.as_dict() == {"store": None, "champion": None, "versions": [], "deletions": []}
+    empty = {"store": None, "champion": None, "versions": [], "requests": [], "deletions": []}
+    assert found.as_dict() == empty | {"erased_again": 0, "to_erase_again": 0}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_open_requests_are_told_with_the_days_that_are_left(workspace, member):
+    outcome = forget(workspace, [member], handling=Handling(queue=True, reason="asked by letter"))
+    (request,) = status(workspace).requests
+    assert (request["request_id"], request["state"]) == (outcome.request_id, "received")
+    assert (request["kind"], request["users"], request["items"]) == ("account", 1, 0)
+    assert 27 <= request["days_left"] <= 30
+    assert (request["due_at"], request["reason"]) == (outcome.due_at, "asked by letter")
+    assert member not in json.dumps(status(workspace).as_dict())
+
+
+@pytest.fixture
+def restored(workspace, member):
+    """A workspace whose store was put back, from a backup, to before somebody was erased."""
+    backup = shutil.copytree(workspace.store_dir, workspace.root.parent / "backup")
+    forget(workspace, [member], verify=False)
+    shutil.rmtree(workspace.store_dir)
+    shutil.copytree(backup, workspace.store_dir)
+    assert workspace.store().user_row(member) >= 0
+    return workspace
+
+
+def test_who_came_back_with_a_backup_is_erased_again_and_reported(restored, member):
+    found = status(restored)
+    assert (found.erased_again, found.to_erase_again, found.store["forgotten_users"]) == (1, 0, 1)
+    assert [each["state"] for each in found.requests] == ["data_erased"]
+    assert holding(restored.root, member) == []
+    assert status(restored).erased_again == 0
+
+
+def test_while_somebody_else_is_at_work_it_only_reports(restored, member):
+    with restored.locked():
+        found = status(restored)
+    assert (found.erased_again, found.to_erase_again) == (0, 1)
+    assert restored.store().user_row(member) >= 0
+
+
+def test_a_resumed_request_of_who_came_back_leaves_the_model_as_it_is(restored):
+    before = model_files(restored)
+    outcome = resume(restored)
+    assert (outcome.erased_again, [each.status for each in outcome.requests]) == (1, ["completed"])
+    assert model_files(restored) == before
+    assert status(restored).requests == []
+
+
+def test_a_training_on_a_restored_store_does_not_see_who_was_erased(restored, member):
+    outcome = train(restored, TINY_MODEL)
+    assert outcome.erased_again == 1
+    assert holding(restored.root, member) == []

@@ -41,20 +41,20 @@ def test_opening_changes_nothing(pristine):
     assert tree(pristine.root) == before
 
 
-def test_staged_files_are_what_opened_reads_and_are_gone_afterwards(champion):
+def test_staged_files_are_what_opened_reads_and_are_gone_afterwards(workspace, champion):
     parts = champion.recommender(), champion.readiness(), champion.index()
-    with staged(*parts) as directory:
+    with staged(workspace, *parts) as directory:
         assert {path.name for path in directory.iterdir()} == FILES
         for name in FILES:
             assert (directory / name).read_bytes() == (champion.directory / name).read_bytes()
     assert not directory.exists()
 
 
-def test_staged_files_are_gone_after_an_error_too(champion):
+def test_staged_files_are_gone_after_an_error_too(workspace, champion):
     model = champion.recommender()
     with (
         pytest.raises(ZeroDivisionError),
-        staged(model, champion.readiness(), ItemIndex.build(model.item_table)) as directory,
+        staged(workspace, model, champion.readiness(), ItemIndex.build(model.item_table)) as directory,
     ):
         _ = 1 / 0
     assert not directory.exists()
