@@ -1,0 +1,128 @@
+"""How training, forgetting, indexing and memory grow with the number of users; the items stay.
+
+Each size is a process of its own: random histories over a long tail of items (what they are does not change
+the time), one epoch of row-wise Adagrad, readiness, the index, and deletions of one user each, whose median
+is shown. The last line is the slope of log seconds over log users: 0 is flat, 1 grows with the data.
+
+Examples
+--------
+    python pipelines/benchmark_scale.py                                    # 10^4 and 10^5 users, a minute
+    python pipelines/benchmark_scale.py --users 10000 100000 1000000 10000000 --out scale.json
+"""
+
+import os
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "2")  # before numpy and torch
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from recsys_unlearn.durable import write_json
+from recsys_unlearn.interactions import Interactions
+from recsys_unlearn.randomness import generator
+from recsys_unlearn.readiness.natural import NaturalReadiness
+from recsys_unlearn.recommenders.factorization import Factorization, FactorizationOptions
+from recsys_unlearn.retrieval import ItemIndex
+from recsys_unlearn.unlearning.contract import ForgetRequest
+from recsys_unlearn.unlearning.natural_ascent import NaturalAscent
+
+SLOPES = ("train_us_per_interaction", "forget_ms_per_user", "index_s", "peak_memory_mb")
+
+
+def main():
+    options = parse()
+    if options.only:
+        print(json.dumps(measure(options.only, options)))
+        return
+    rows = []
+    for users in options.users:
+        command = [sys.executable, __file__, *sys.argv[1:], "--only", str(users)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 this script
+        rows.append(json.loads(done.stdout))
+        print_row(rows[-1], first=len(rows) == 1)
+    slopes = {name: slope(rows, name) for name in SLOPES} if len(rows) > 1 else {}
+    for name, value in slopes.items():
+        print(f"slope of log {name} over log users: {value:+.2f}")
+    if options.out:
+        write_json(options.out, {"rows": rows, "slopes": slopes})
+
+
+def parse():
+    title, _, rest = __doc__.partition("\n\n")
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=title, epilog=rest, formatter_class=layout)
+    parser.add_argument("--users", type=int, nargs="+", default=[10_000, 100_000], help="sizes (%(default)s)")
+    parser.add_argument("--items", type=int, default=2_000, help="in the catalogue (%(default)s)")
+    parser.add_argument("--history", type=int, default=20, help="interactions of a user (%(default)s)")
+    parser.add_argument("--dim", type=int, default=32, help="width of the tables (%(default)s)")
+    parser.add_argument("--deletions", type=int, default=20, help="one after the other (%(default)s)")
+    parser.add_argument("--out", type=Path, metavar="FILE.json")
+    parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def measure(n_users, options):
+    train, seconds = timed(lambda: histories(n_users, options))
+    row = {"users": n_users, "interactions": len(train), "generate_s": seconds}
+    settings = FactorizationOptions(
+        dim=options.dim, optimizer="rowwise_adagrad", learning_rate=0.05, epochs=1, batch_size=8192
+    )
+    Factorization(settings).fit(train.where(np.arange(len(train)) < 1000))  # imports
+    model, seconds = timed(lambda: Factorization(settings).fit(train))
+    row["train_us_per_interaction"] = 1e6 * seconds / len(train)
+    readiness, row["readiness_s"] = timed(lambda: NaturalReadiness.measure(model, train))
+    _, row["index_s"] = timed(lambda: ItemIndex.build(model.item_table))
+    row["forget_ms_per_user"] = 1e3 * deletion_seconds(model, train, readiness, options)
+    row["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return row
+
+
+def histories(n_users, options):
+    """Items by Zipf's law, drawn alike for everybody; repeated draws of an item count once."""
+    draw = generator(0, "scale", n_users)
+    mass = np.cumsum(1.0 / np.arange(1, options.items + 1))
+    items = np.searchsorted(mass / mass[-1], draw.random(n_users * options.history))
+    users = np.repeat(np.arange(n_users, dtype=np.int32), options.history)
+    return Interactions.from_pairs(users, items.clip(max=options.items - 1), n_users, options.items)
+
+
+def deletion_seconds(model, train, readiness, options):
+    """Median over single deletions from the same state; the first, which fills caches, is not counted."""
+    chosen = generator(0, "deleted").choice(train.n_users, options.deletions + 1, replace=False)
+    seconds = []
+    for user in chosen:
+        request = ForgetRequest.of_accounts(train, np.array([user]))
+        _, took = timed(lambda request=request: NaturalAscent().forget(model, train, request, readiness))
+        seconds.append(took)
+    return float(np.median(seconds[1:]))
+
+
+def timed(job):
+    start = time.perf_counter()
+    result = job()
+    return result, time.perf_counter() - start
+
+
+def slope(rows, name):
+    users, values = (np.log10([row[key] for row in rows]) for key in ("users", name))
+    return float(np.polyfit(users, values, 1)[0])
+
+
+def print_row(row, first):
+    if first:
+        print(" ".join(f"{name:>{max(12, len(name))}}" for name in row))
+    cells = [f"{value:,}" if isinstance(value, int) else f"{value:.3f}" for value in row.values()]
+    print(" ".join(f"{cell:>{max(12, len(name))}}" for cell, name in zip(cells, row, strict=True)))
+
+
+if __name__ == "__main__":
+    main()
