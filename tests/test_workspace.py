@@ -48,9 +48,7 @@ def test_a_workspace_without_data_has_no_store(tmp_path):
 
 def test_while_another_process_changes_it_nobody_else_may(tmp_path, holder):
     with (
-        pytest.raises(
-            Locked, match=r"another process is changing the workspace .*wait for it and try again"
-        ),
+        pytest.raises(Locked, match=r"another process is changing the workspace .*wait for it and try again"),
         Workspace(tmp_path).locked(),
     ):
         pytest.fail("two writers at once")

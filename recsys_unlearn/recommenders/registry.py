@@ -15,6 +15,7 @@ from recsys_unlearn.recommenders.item_item_options import EaseOptions, ItemKnnOp
 from recsys_unlearn.recommenders.light_gcn_options import LightGcnOptions
 from recsys_unlearn.recommenders.options import FactorizationOptions
 from recsys_unlearn.recommenders.sharded_options import ShardedOptions
+from recsys_unlearn.recommenders.two_tower_options import TwoTowerOptions
 
 if TYPE_CHECKING:
     from recsys_unlearn.recommenders.contract import Recommender
@@ -25,6 +26,7 @@ OPTIONS: dict[str, type[Any]] = {
     "bpr": BprOptions,
     "lmf": LmfOptions,
     "light_gcn": LightGcnOptions,
+    "two_tower": TwoTowerOptions,
     "ease": EaseOptions,
     "low_rank_ease": LowRankEaseOptions,
     "item_knn": ItemKnnOptions,
@@ -83,6 +85,8 @@ def _kinds() -> "dict[str, type[Recommender]]":
     from recsys_unlearn.recommenders.low_rank_ease import LowRankEase
     from recsys_unlearn.recommenders.sharded import Sharded
     from recsys_unlearn.recommenders.spectral import Spectral
+    from recsys_unlearn.recommenders.two_tower import TwoTower
 
-    kinds = (Factorization, LightGcn, Als, Bpr, Lmf, Ease, LowRankEase, ItemKnn, Spectral, Sharded)
+    with_tables = (Factorization, LightGcn, TwoTower, Als, Bpr, Lmf)
+    kinds = (*with_tables, Ease, LowRankEase, ItemKnn, Spectral, Sharded)
     return {kind.name: kind for kind in kinds}

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from recsys_unlearn.interactions.contract import Interactions, Splits
+from recsys_unlearn.interactions.store import InteractionStore
 from recsys_unlearn.metrics import evaluate
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.readiness.natural import measure_readiness
@@ -108,7 +109,7 @@ def train(
             with clock.part("publish"), staged(workspace, recommender, readiness, index) as directory:
                 version = registry.publish(directory, run, tags=tags, metrics=_logged(metrics, clock))
         record(workspace, version, store, Origin(from_scratch=True))
-        takes_over = _takes_over(workspace, champion, metrics)
+        takes_over = _takes_over(workspace, store, champion, metrics)
         if takes_over:
             registry.promote(version.number)
     return TrainOutcome(
@@ -146,8 +147,11 @@ def _draw(run: Run, before: Mapping[str, float], after: Mapping[str, float]) -> 
         run.figure(recall_figure(then, now, title="Against the version that served before"), "recall.png")
 
 
-def _takes_over(workspace: Workspace, champion: Version | None, metrics: dict[str, float]) -> bool:
-    if champion is None:
+def _takes_over(
+    workspace: Workspace, store: InteractionStore, champion: Version | None, metrics: dict[str, float]
+) -> bool:
+    """Whether a version is good enough to serve; one of another ingest can serve nobody, so it never is better."""
+    if champion is None or champion.tags.get(STORE_TAG) != store.store_id:
         return True
     return metrics.get("recall@20", 0.0) >= GATE * recorded_recall(workspace, champion)
 

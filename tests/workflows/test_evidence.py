@@ -14,7 +14,7 @@ from recsys_unlearn.recommenders.factorization import Factorization, Factorizati
 from recsys_unlearn.tracking import names
 from recsys_unlearn.workflows import evidence
 from recsys_unlearn.workflows.deletion_plan import DeletionPlan
-from recsys_unlearn.workflows.evidence import Evidence, gather
+from recsys_unlearn.workflows.evidence import gather
 
 OPTIONS = FactorizationOptions(dim=4, epochs=3, batch_size=64, negatives=16)
 MEMBERS, STRANGERS = np.arange(50), np.arange(50, 80)

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,7 +20,10 @@ from recsys_unlearn.workflows.train import GATE, seen, train, utility
 from recsys_unlearn.workflows.version_files import INDEX_FILE
 from recsys_unlearn.workspace import Workspace
 
-KEYS = ["version", "model", "champion", "epochs", "users", "items", "interactions", "seconds", "metrics"]
+KEYS = [
+    *("version", "model", "champion", "epochs", "users", "items", "interactions", "seconds", "metrics"),
+    "erased_again",
+]
 METRICS = {"recall@20", "ndcg@20", "mrr@20", "hit_rate@20", "coverage@20"}
 GOOD = FactorizationOptions(dim=8, epochs=6, batch_size=64, negatives=32, learning_rate=0.05)
 UNTRAINED = replace(GOOD, epochs=1, learning_rate=1e-9)
@@ -93,6 +97,17 @@ def test_a_much_worse_version_does_not_take_over(gated):
     assert [good.champion, untrained.champion] == [True, False]
     assert workspace.registry().champion().number == good.version == 1
     assert workspace.registry().version(2).aliases == ()
+
+
+def test_a_champion_of_another_ingest_holds_nobody_back(tmp_path):
+    """Its rows are other people, so however well it ranked, it can serve nobody."""
+    workspace = _world(tmp_path / "workspace")
+    train(workspace, GOOD)
+    shutil.rmtree(workspace.store_dir)
+    options = IngestOptions(test=workspace.root / "test.txt", validation_fraction=0, n_buckets=2)
+    ingest(workspace.root / "train.txt", workspace.store_dir, options)
+    assert train(workspace, UNTRAINED).champion
+    assert workspace.registry().champion().number == 2
 
 
 def test_the_known_answer_is_learnt(gated):

@@ -133,7 +133,7 @@ class Deletion:
         }
 
     def _targets(self) -> list[Target]:
-        return clearing.targets(self.batch, self.workspace.store(), self._tables)
+        return clearing.targets(self.batch, self.workspace.store(), self.registry, self._tables)
 
     def _candidate(self) -> Candidate | None:
         """Return what was made before, or make it anew where another version serves by now."""

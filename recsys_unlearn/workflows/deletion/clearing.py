@@ -17,6 +17,7 @@ from recsys_unlearn.tracking.versions import DIGEST_TAG
 from recsys_unlearn.workflows.deletion.batch import Batch
 from recsys_unlearn.workflows.deletion.planning import batch_of
 from recsys_unlearn.workflows.lineage import Lineage
+from recsys_unlearn.workflows.version_files import STORE_TAG
 from recsys_unlearn.workspace import Workspace
 
 REASON, SUPERSEDED = "held users who were forgotten", "superseded.json"
@@ -60,7 +61,9 @@ def outdated(workspace: Workspace, registry: Registry, requests: Requests) -> li
     return found
 
 
-def targets(batch: Batch, store: InteractionStore, tables: Sequence[np.ndarray]) -> list[Target]:
+def targets(
+    batch: Batch, store: InteractionStore, registry: Registry, tables: Sequence[np.ndarray]
+) -> list[Target]:
     """What the accounts of a batch would be recognised by.
 
     Parameters
@@ -68,6 +71,11 @@ def targets(batch: Batch, store: InteractionStore, tables: Sequence[np.ndarray])
     tables
         User tables of versions that knew them.
     """
+    foreign = frozenset(
+        version.directory.parents[1].name
+        for version in registry.versions()
+        if version.tags.get(STORE_TAG) != store.store_id
+    )
     return [
         Target(
             row=row,
@@ -76,19 +84,21 @@ def targets(batch: Batch, store: InteractionStore, tables: Sequence[np.ndarray])
             store_id=store.store_id,
             n_users=store.n_users,
             n_items=store.n_items,
+            foreign_models=foreign,
         )
         for row in batch.plan.accounts.tolist()
     ]
 
 
 def search(workspace: Workspace, wanted: Sequence[Target]) -> Residue:
-    """Search what belongs to the workspace; the requests' own directories go right after."""
-    if not wanted:
-        return Residue()
-    skipped = [workspace.erasure_dir / WORKING]
-    own = [workspace.erasure_dir, workspace.temporary_dir, workspace.root / "mlruns"]
-    present = [path for path in own if path.exists()]
-    return scan(workspace.store_dir, wanted, extra_dirs=present, skip=skipped)
+    """Search what belongs to the workspace; the requests' own directories go right after.
+
+    What else lies beside it, such as the source, is the operator's: ``residue`` searches that too.
+    """
+    own = [workspace.store_dir, workspace.erasure_dir, workspace.temporary_dir, workspace.root / "mlruns"]
+    others = [path for folder in (workspace.root, workspace.root / "data") for path in folder.iterdir()]
+    beside = [path for path in others if path not in (*own, workspace.root / "data")]
+    return scan(workspace.root, wanted, skip=[workspace.erasure_dir / WORKING, *beside])
 
 
 def summary(found: Residue) -> dict[str, Any]:
@@ -97,6 +107,7 @@ def summary(found: Residue) -> dict[str, Any]:
         "hits": len(found.hits),
         "files": found.files,
         "bytes": found.bytes,
+        "unread": len(found.unread),
         "places": sorted({f"{hit.path}: {hit.kind}" for hit in found.hits}),
     }
 
