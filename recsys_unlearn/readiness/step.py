@@ -8,8 +8,8 @@ from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 from recsys_unlearn.recommenders.geometry import tangent
 
 SMALLEST_CURVATURE = 1e-6  # an item with no users left has none; its step is bounded by this
-MOST_SOFTENED = 0.7  # of an item's curvature, by the users who follow
-CROWD = 0.2  # of the users; read off originals and retrains that are in no table (docs/forgetting.md)
+MOST_SOFTENED = 0.5  # of an item's curvature, by the users who follow
+CROWD = 0.05  # of the users; read off originals and retrains that are in no table (docs/forgetting.md)
 
 
 def shared_basis_step(

@@ -150,7 +150,7 @@ def _draw(run: Run, before: Mapping[str, float], after: Mapping[str, float]) -> 
 def _takes_over(
     workspace: Workspace, store: InteractionStore, champion: Version | None, metrics: dict[str, float]
 ) -> bool:
-    """Whether a version is good enough to serve; one of another ingest can serve nobody, so it never is better."""
+    """Whether a version is good enough to serve; a champion of another ingest can serve nobody."""
     if champion is None or champion.tags.get(STORE_TAG) != store.store_id:
         return True
     return metrics.get("recall@20", 0.0) >= GATE * recorded_recall(workspace, champion)

@@ -87,7 +87,8 @@ def test_an_aborted_prompt_is_130(capsys):
         (["nonsense"], "No such command 'nonsense'"),
         (["train", "--dims", "3"], "No such option '--dims'"),
         (["train", "--dim", "many"], "'many' is not a valid integer"),
-        (["recommend"], "Missing option '--user'"),
+        (["recommend"], "say for whom: --user ID, or --all with --out FILE.parquet"),
+        (["residue"], "Missing option '--user'"),
         (["train", "--workspace", __file__], "is a file"),
     ],
 )

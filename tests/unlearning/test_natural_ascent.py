@@ -176,8 +176,8 @@ def slow_step(recommender, data, request, form, centred, followed):
     if not followed:
         return steps
     crowd = sums.holders / len(retained.active_users)
-    share = sums.following * 8 / shared.diagonal(dim1=1, dim2=2).sum(1) * (1 - crowd / 0.2).clamp(min=0)
-    return torch.stack([step / (1 - min(float(each), 0.7)) for step, each in zip(steps, share, strict=True)])
+    share = sums.following * 8 / shared.diagonal(dim1=1, dim2=2).sum(1) * (1 - crowd / 0.05).clamp(min=0)
+    return torch.stack([step / (1 - min(float(each), 0.5)) for step, each in zip(steps, share, strict=True)])
 
 
 @FORMS

@@ -4,6 +4,7 @@ import pytest
 import trained_workspace
 from workspace_contents import recommender, tree
 
+from recsys_unlearn.audit.difficulty import Difficulty
 from recsys_unlearn.audit.report import audit as measure
 from recsys_unlearn.errors import StoreError, UsageError, VersionError
 from recsys_unlearn.interactions import IngestOptions, ingest
@@ -17,7 +18,10 @@ from recsys_unlearn.workspace import Workspace
 def test_members_of_the_champion_against_strangers(pristine):
     splits, outcome = pristine.store().splits(), audit(pristine)
     assert outcome.version == 1
-    assert outcome.audit == measure(recommender(pristine), splits.train, splits.strangers).as_dict()
+    everybody = splits.train.union(splits.strangers)
+    difficulty = Difficulty.of(everybody, splits.train, cross_fitted=False)
+    expected = measure(recommender(pristine), splits.train, splits.strangers, difficulty=difficulty)
+    assert outcome.audit == expected.as_dict()
     assert outcome.audit["users"] == len(splits.train.active_users)
     assert outcome.audit["strangers"] == len(splits.strangers.active_users)
 
