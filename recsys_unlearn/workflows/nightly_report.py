@@ -65,7 +65,7 @@ class NightlyReport:
             f"  back with restored data    {self.erased_again:,}",
             f"  version that serves        {self.version or 'none'}",
             f"  deletion budget spent      {budget['spent']:.2%} of {budget['limit']:.2%}"
-            + (", so trained again" if budget["retrained"] else ""),
+            + (": trained anew, as tonight's deletions went past it" if budget["retrained"] else ""),
             f"  versions purged            {_numbers(self.purged_versions)}",
             f"  superseded versions kept   {_numbers([number for number, _ in self.kept_versions])}",
             f"  still open                 {self.open:,}"
