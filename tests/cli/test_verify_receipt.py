@@ -29,7 +29,7 @@ def test_far_from_its_workspace_it_is_checked_by_itself(run, run_json, receipt, 
 
 def test_what_was_changed_in_it_is_code_5(run, workspace, receipt):
     values = json.loads(receipt.read_text())
-    values["clock"]["completed_at"] = values["clock"]["received_at"]
+    values["clock"]["completed_at"] = "2001-01-01T00:00:00Z"
     receipt.write_text(json.dumps(values))
     result = run("verify-receipt", receipt, "--workspace", workspace.root)
     assert result.exit_code == 5
