@@ -7,8 +7,8 @@ for item i is the Schur complement
 
 where ℓ'_ui = p_ui - 1 is the pull between the two; the rest of B_ui is of rank one. With the mean h_u of
 the user's own curvature in place of H_u, the sum is f_i I with f_i = Σ_u ℓ'_ui² / h_u. So an item with
-curvature h_i goes 1 / (1 - f_i / h_i) times as far as it would among users who stay where they are: a fifth
-further where few have it and the model knows them by heart (p near 1), up to a half where many do.
+curvature h_i goes 1 / (1 - f_i / h_i) times as far as it would among users who stay where they are: on
+gowalla a fifth further where few have it, a third where a hundred do (docs/forgetting.md).
 """
 
 import torch

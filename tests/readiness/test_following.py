@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from recsys_unlearn.interactions.contract import Interactions
-from recsys_unlearn.readiness.loss_sums import loss_sums
+from recsys_unlearn.readiness.loss_sums import LossSums, loss_sums
+from recsys_unlearn.readiness.natural import NaturalReadiness
+from recsys_unlearn.readiness.step import followers_gain
 from recsys_unlearn.recommenders.factorization import Factorization
 from recsys_unlearn.recommenders.options import FactorizationOptions
-from recsys_unlearn.recommenders.softmax import tangent
 
 DIM, N_USERS, N_ITEMS = 6, 12, 9
 F64 = torch.float64
@@ -81,17 +82,31 @@ def test_nobody_follows_an_item_that_nobody_has():
     assert (following[[i for i in range(N_ITEMS) if i != 3]] > 0).all()
 
 
-def test_a_step_among_followers_is_the_one_that_eliminating_them_gives():
-    """One item, users who have nothing else, quadratic by construction: the Schur complement by hand."""
-    pull, stiff, own = 0.6, 1.5, 4.0
+def test_the_gain_is_what_eliminating_the_users_gives():
+    """One item, five users who have nothing else, quadratic by construction: the Schur complement by hand."""
+    pull, stiff, own = 0.3, 1.5, 4.0
     hessian = torch.diag(torch.tensor([own, *[stiff] * 5]))
     hessian[0, 1:] = hessian[1:, 0] = -pull
-    slope = torch.tensor([1.0, 0, 0, 0, 0, 0])
-    moved = torch.linalg.solve(hessian, slope)[0]
-    alone = 1 / own
-    assert moved / alone == pytest.approx(1 / (1 - 5 * pull**2 / stiff / own), rel=1e-5)
+    moved = torch.linalg.solve(hessian, torch.eye(6)[0])[0]
+    got = followers_gain(readiness(holders=5.0, users=10**6, following=5 * pull**2 / stiff, radial=own))
+    assert got.item() == pytest.approx(float(moved * own), rel=1e-5)
 
 
-def test_tangent_is_what_is_left_on_the_sphere():
-    points = torch.eye(3)
-    assert not (tangent(points, points)).any()
+def test_a_crowd_does_not_follow_and_nobody_follows_without_end():
+    gains = [followers_gain(readiness(holders, 100, 3.0, 4.0)).item() for holders in (0.0, 2.5, 5.0, 50.0)]
+    assert gains[0] == pytest.approx(2)  # of κ = 3/4 a half is the most
+    assert gains[1] == pytest.approx(1 / (1 - 0.375))  # half of the way to the twentieth that is a crowd
+    assert gains[2:] == [1, 1]
+
+
+def readiness(holders, users, following, radial):
+    """Of one item in one dimension, with no curvature but the radial."""
+    one = {name: torch.zeros(1, dtype=F64) for name in ("positive", "pressure", "weight", "pairs")}
+    given = {"holders": holders, "following": following, "radial": radial}
+    sums = LossSums(
+        gradient=torch.zeros(1, 1),
+        moment=torch.zeros(1, 1, dtype=F64),
+        **one,
+        **{name: torch.tensor([value], dtype=F64) for name, value in given.items()},
+    )
+    return NaturalReadiness(sums, torch.zeros(users))
