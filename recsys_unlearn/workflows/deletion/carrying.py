@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from recsys_unlearn.erasure.requests import STEPS as STATES
 from recsys_unlearn.erasure.requests import Requests, State
 from recsys_unlearn.erasure.residue import Residue, Target
@@ -57,7 +55,6 @@ class Deletion:
         self.clock, self.progress = clock or Stopwatch(), progress
         self.requests: Requests = workspace.requests()
         self.registry = workspace.registry()
-        self._tables: list[np.ndarray] = []  # user tables that knew who goes
         self._steps: dict[State, Step] = {
             State.DATA_ERASED: self._erase,
             State.MODEL_UPDATED: self._unlearn,
@@ -113,7 +110,7 @@ class Deletion:
         parent = self._opened(made.parent)
         knowing = parent.recommender()
         if isinstance(knowing, EmbeddingRecommender):
-            self._tables.append(knowing.user_table)
+            clearing.remember(self.batch, knowing.user_table)
         service = Service(self.workspace, self.registry, self.batch, self._splits, self.clock)
         details = service.begin(made, parent)
         return details | {"made_by": _without_parameters(made), "seconds": self.clock.seconds()}
@@ -133,7 +130,7 @@ class Deletion:
         }
 
     def _targets(self) -> list[Target]:
-        return clearing.targets(self.batch, self.workspace.store(), self.registry, self._tables)
+        return clearing.targets(self.batch, self.workspace.store(), self.registry)
 
     def _candidate(self) -> Candidate | None:
         """Return what was made before, or make it anew where another version serves by now."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import load, save
 
 from recsys_unlearn import durable
 from recsys_unlearn.erasure.requests import WORKING, Requests, State
@@ -20,7 +21,7 @@ from recsys_unlearn.workflows.lineage import Lineage
 from recsys_unlearn.workflows.version_files import STORE_TAG
 from recsys_unlearn.workspace import Workspace
 
-REASON, SUPERSEDED = "held users who were forgotten", "superseded.json"
+REASON, SUPERSEDED, VECTORS_FILE = "held users who were forgotten", "superseded.json", "vectors.safetensors"
 
 
 def clear(
@@ -61,32 +62,32 @@ def outdated(workspace: Workspace, registry: Registry, requests: Requests) -> li
     return found
 
 
-def targets(
-    batch: Batch, store: InteractionStore, registry: Registry, tables: Sequence[np.ndarray]
-) -> list[Target]:
-    """What the accounts of a batch would be recognised by.
+def remember(batch: Batch, user_table: np.ndarray) -> None:
+    """Keep the rows of who goes until the search, with the request: the table itself is purged first."""
+    with durable.replacing(batch.directory / VECTORS_FILE) as temporary:
+        temporary.write_bytes(save({"vectors": user_table[batch.plan.accounts]}))
 
-    Parameters
-    ----------
-    tables
-        User tables of versions that knew them.
-    """
+
+def targets(batch: Batch, store: InteractionStore, registry: Registry) -> list[Target]:
+    """What the accounts of a batch would be recognised by."""
     foreign = frozenset(
         version.directory.parents[1].name
         for version in registry.versions()
         if version.tags.get(STORE_TAG) != store.store_id
     )
+    path, accounts = batch.directory / VECTORS_FILE, batch.plan.accounts.tolist()
+    vectors = load(path.read_bytes())["vectors"] if path.exists() else [np.zeros(0)] * len(accounts)
     return [
         Target(
             row=row,
             items=tuple(batch.plan.pairs.items_of(row).tolist()),
-            vectors=tuple(table[row] for table in tables if table[row].any()),
+            vectors=(vector,) if vector.any() else (),
             store_id=store.store_id,
             n_users=store.n_users,
             n_items=store.n_items,
             foreign_models=foreign,
         )
-        for row in batch.plan.accounts.tolist()
+        for row, vector in zip(accounts, vectors, strict=True)
     ]
 
 
