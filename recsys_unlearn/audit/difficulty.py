@@ -16,9 +16,9 @@ import numpy as np
 from scipy import sparse
 
 from recsys_unlearn.audit.cross_fit import folds
-from recsys_unlearn.audit.incidence import incidence
 from recsys_unlearn.audit.statistic import split_histories
 from recsys_unlearn.interactions.contract import Interactions
+from recsys_unlearn.recommenders.incidence import incidence
 
 CROWD = 0.1  # share of popularity in the reference, so that no item is impossible
 USERS_PER_BATCH = 256

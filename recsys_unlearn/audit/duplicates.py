@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from recsys_unlearn.audit.incidence import incidence
 from recsys_unlearn.interactions.contract import Interactions
+from recsys_unlearn.recommenders.incidence import incidence
 
 THRESHOLD = 0.9
 FEWEST_ITEMS = 5  # histories of two or three items coincide by chance

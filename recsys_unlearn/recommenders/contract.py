@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from recsys_unlearn.errors import VersionError
+from recsys_unlearn.errors import NothingLeft, VersionError
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.progress import Progress
 
@@ -55,14 +55,36 @@ class Recommender(ABC):
         self.options = self.options_type() if options is None else options
         self.retrain_options = self.options
 
-    @abstractmethod
     def fit(
         self,
         interactions: Interactions,
         validation: Interactions | None = None,
         progress: Progress | None = None,
     ) -> Self:
-        """Train from scratch on ``interactions``; ``validation`` decides when to stop."""
+        """Train from scratch on ``interactions``; on as many threads, twice the same.
+
+        Parameters
+        ----------
+        validation
+            Decides when to stop; a closed form, and an engine of fixed length, do not look at it.
+
+        Raises
+        ------
+        NothingLeft
+            If there is nothing to train on.
+        UsageError
+            If the catalogue is too large for this kind of recommender.
+        """
+        if not len(interactions):
+            raise NothingLeft("no training interactions: check the split and the filters of `ingest`")
+        self._fit(interactions, validation, progress)
+        return self
+
+    @abstractmethod
+    def _fit(
+        self, interactions: Interactions, validation: Interactions | None, progress: Progress | None
+    ) -> None:
+        """Set what :attr:`arrays` names; there is at least one interaction."""
 
     @abstractmethod
     def scores(self, users: np.ndarray, histories: Interactions | None = None) -> np.ndarray:

@@ -24,7 +24,7 @@ from recsys_unlearn.progress import Progress
 from recsys_unlearn.randomness import generator
 from recsys_unlearn.recommenders.geometry import LossGeometry
 from recsys_unlearn.recommenders.incidence import co_counts, incidence
-from recsys_unlearn.recommenders.item_item import ItemItemRecommender, check_in_use, check_not_empty
+from recsys_unlearn.recommenders.item_item import ItemItemRecommender, check_in_use
 from recsys_unlearn.recommenders.item_item_options import EaseOptions
 from recsys_unlearn.recommenders.squared import SquaredGeometry
 
@@ -64,22 +64,16 @@ class Ease(ItemItemRecommender):
         """Squared error of zeros and ones."""
         return SquaredGeometry()
 
-    def fit(
-        self,
-        interactions: Interactions,
-        validation: Interactions | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
+    def _fit(
+        self, interactions: Interactions, validation: Interactions | None, progress: Progress | None
+    ) -> None:
         """Invert; there is nothing to stop early, so ``validation`` is not looked at.
 
         Raises
         ------
-        NothingLeft
-            If there is nothing to train on.
         UsageError
             If the catalogue is too large for a matrix of items by items.
         """
-        check_not_empty(interactions)
         if interactions.n_items > LARGEST_CATALOGUE:
             raise UsageError(
                 f"ease inverts a matrix of items by items, and {interactions.n_items:,} items are more than "
@@ -90,7 +84,6 @@ class Ease(ItemItemRecommender):
         self.inverse, self.in_use = inverted(gram), interactions.user_counts > 0
         if progress:
             progress("training", 1, 1)
-        return self
 
     def summed(self, rows: sparse.csr_matrix) -> np.ndarray:
         """X B: -X P over the columns' diagonals, and X again for the zeros on B's diagonal."""

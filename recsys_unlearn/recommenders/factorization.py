@@ -56,21 +56,10 @@ class Factorization(ResumableRecommender):
             return Geometry(negatives, spherical=True, user_length=1 / options.temperature)
         return Geometry(negatives, regularization=options.regularization)
 
-    def fit(
-        self,
-        interactions: Interactions,
-        validation: Interactions | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
-        """Train from scratch; two fits on the same interactions give the same bytes.
-
-        Raises
-        ------
-        NothingLeft
-            If there is nothing to train on.
-        """
-        if not len(interactions):
-            raise NothingLeft("no training interactions: check the split and the filters of `ingest`")
+    def _fit(
+        self, interactions: Interactions, validation: Interactions | None, progress: Progress | None
+    ) -> None:
+        """Train from scratch; two fits on the same interactions give the same bytes."""
         options = self.options
         steps = options.steps_per_epoch or -(-len(interactions) // options.batch_size)
         judge = EarlyStopping(interactions, validation, options.patience) if validation else None
@@ -88,7 +77,6 @@ class Factorization(ResumableRecommender):
         self.user_table, self.item_table = best.user_table, best.item_table
         epochs = judge.best_epoch if judge and judge.best else epoch
         self.retrain_options = replace(options, epochs=epochs, steps_per_epoch=steps)
-        return self
 
     def resume(self, interactions: Interactions, steps: int, learning_rate: float) -> Self:
         """Go on training for some steps on ``interactions``, from the tables as they are.

@@ -15,7 +15,6 @@ from typing import Any, Self
 import numpy as np
 from scipy import sparse
 
-from recsys_unlearn.errors import NothingLeft
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
@@ -29,26 +28,14 @@ from recsys_unlearn.recommenders.squared import SquaredGeometry
 class ImplicitEngine(EmbeddingRecommender):
     """An engine of implicit; the number of passes is fixed, and ``validation`` not looked at."""
 
-    def fit(
-        self,
-        interactions: Interactions,
-        validation: Interactions | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
-        """Train a new engine from scratch.
-
-        Raises
-        ------
-        NothingLeft
-            If there is nothing to train on.
-        """
-        if not len(interactions):
-            raise NothingLeft("no training interactions: check the split and the filters of `ingest`")
+    def _fit(
+        self, interactions: Interactions, validation: Interactions | None, progress: Progress | None
+    ) -> None:
+        """Train a new engine from scratch."""
         with _blas_on_one_thread():
             engine = self._engine()
             self._run(engine, interactions, progress)
         self._take(engine, interactions)
-        return self
 
     def _run(self, engine: Any, interactions: Interactions, progress: Progress | None = None) -> None:
         def report(epoch: int, *_: Any) -> None:

@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy import sparse
 
-from recsys_unlearn.errors import NothingLeft, StoreError, UsageError
+from recsys_unlearn.errors import StoreError, UsageError
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.recommenders.contract import Given, Recommender
 from recsys_unlearn.recommenders.incidence import incidence
@@ -65,12 +65,6 @@ class ItemItemRecommender(Recommender):
 
     def _in_use_without(self, retained: Interactions) -> np.ndarray:
         return self.in_use & (retained.user_counts > 0)
-
-
-def check_not_empty(interactions: Interactions) -> None:
-    """Raise NothingLeft where there is nothing to train on."""
-    if not len(interactions):
-        raise NothingLeft("no training interactions: check the split and the filters of `ingest`")
 
 
 def check_in_use(in_use: np.ndarray) -> None:

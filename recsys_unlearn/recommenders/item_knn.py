@@ -20,7 +20,7 @@ from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.recommenders.geometry import LossGeometry
 from recsys_unlearn.recommenders.incidence import co_counts
-from recsys_unlearn.recommenders.item_item import ItemItemRecommender, check_in_use, check_not_empty
+from recsys_unlearn.recommenders.item_item import ItemItemRecommender, check_in_use
 from recsys_unlearn.recommenders.item_item_options import ItemKnnOptions
 from recsys_unlearn.recommenders.softmax import Geometry
 
@@ -54,26 +54,15 @@ class ItemKnn(ItemItemRecommender):
         """Of a softmax over the catalogue: sums of similarities have no scale of their own."""
         return Geometry(float(self.n_items))
 
-    def fit(
-        self,
-        interactions: Interactions,
-        validation: Interactions | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
-        """Count; there is nothing to stop early, so ``validation`` is not looked at.
-
-        Raises
-        ------
-        NothingLeft
-            If there is nothing to train on.
-        """
-        check_not_empty(interactions)
+    def _fit(
+        self, interactions: Interactions, validation: Interactions | None, progress: Progress | None
+    ) -> None:
+        """Count; there is nothing to stop early, so ``validation`` is not looked at."""
         self.__dict__.pop("weights", None)
         vars(self).update(_compressed(sparse.triu(co_counts(interactions), format="csr")))
         self.in_use = interactions.user_counts > 0
         if progress:
             progress("training", 1, 1)
-        return self
 
     @cached_property
     def weights(self) -> sparse.csr_matrix:

@@ -26,7 +26,6 @@ from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 from recsys_unlearn.recommenders.filter_options import LowRankEaseOptions
 from recsys_unlearn.recommenders.geometry import LossGeometry
 from recsys_unlearn.recommenders.incidence import incidence
-from recsys_unlearn.recommenders.item_item import check_not_empty
 from recsys_unlearn.recommenders.squared import SquaredGeometry
 
 
@@ -54,22 +53,16 @@ class LowRankEase(EmbeddingRecommender):
         """Squared error of zeros and ones; a user's vector is the sum of their items' encodings."""
         return EncodedGeometry(encoder=self.encoder)
 
-    def fit(
-        self,
-        interactions: Interactions,
-        validation: Interactions | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
+    def _fit(
+        self, interactions: Interactions, validation: Interactions | None, progress: Progress | None
+    ) -> None:
         """Solve; there is nothing to stop early, so ``validation`` is not looked at.
 
         Raises
         ------
-        NothingLeft
-            If there is nothing to train on.
         UsageError
             If the catalogue is too large for a matrix of items by items.
         """
-        check_not_empty(interactions)
         if interactions.n_items > LARGEST_CATALOGUE:
             raise UsageError(
                 f"low_rank_ease inverts a matrix of items by items, and {interactions.n_items:,} items are "
@@ -85,7 +78,6 @@ class LowRankEase(EmbeddingRecommender):
         self.user_table = incidence(interactions, dtype=np.float32) @ self.encoder
         if progress:
             progress("training", 2, 2)
-        return self
 
     def with_tables(self, user_table: np.ndarray, item_table: np.ndarray) -> Self:
         """Return a recommender that holds the given tables, and this one's encoder."""

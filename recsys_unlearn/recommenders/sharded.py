@@ -10,7 +10,6 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from recsys_unlearn.errors import NothingLeft
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
@@ -53,21 +52,10 @@ class Sharded(EmbeddingRecommender):
     item_group: np.ndarray
     cells: np.ndarray
 
-    def fit(
-        self,
-        interactions: Interactions,
-        validation: Interactions | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
-        """Train every shard from scratch; with validation data, shard 0 decides how long all of them train.
-
-        Raises
-        ------
-        NothingLeft
-            If there is nothing to train on.
-        """
-        if not len(interactions):
-            raise NothingLeft("no training interactions: check the split and the filters of `ingest`")
+    def _fit(
+        self, interactions: Interactions, validation: Interactions | None, progress: Progress | None
+    ) -> None:
+        """Train every shard; with validation data, shard 0 decides how long all of them train."""
         options = self.options
         steps = options.steps_per_epoch or -(-len(interactions) // (options.shards * options.batch_size))
         self.retrain_options = replace(options, steps_per_epoch=steps)
@@ -81,7 +69,6 @@ class Sharded(EmbeddingRecommender):
             for size in (interactions.n_users, interactions.n_items)
         )
         self._train(interactions, range(options.shards), progress)
-        return self
 
     def without(self, retained: Interactions, shards: Iterable[int], accounts: np.ndarray) -> Self:
         """Return another whose ``shards`` were trained again, on ``retained``; the rest is kept.

@@ -26,7 +26,7 @@ from recsys_unlearn.randomness import keyed_normal
 from recsys_unlearn.recommenders.filter_options import SpectralOptions
 from recsys_unlearn.recommenders.geometry import LossGeometry
 from recsys_unlearn.recommenders.incidence import incidence
-from recsys_unlearn.recommenders.item_item import ItemItemRecommender, check_in_use, check_not_empty
+from recsys_unlearn.recommenders.item_item import ItemItemRecommender, check_in_use
 from recsys_unlearn.recommenders.item_knn import strongest
 from recsys_unlearn.recommenders.softmax import Geometry
 
@@ -67,20 +67,10 @@ class Spectral(ItemItemRecommender):
         """Of a softmax over the catalogue: sums of weights have no scale of their own."""
         return Geometry(float(self.n_items))
 
-    def fit(
-        self,
-        interactions: Interactions,
-        validation: Interactions | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
-        """Filter; there is nothing to stop early, so ``validation`` is not looked at.
-
-        Raises
-        ------
-        NothingLeft
-            If there is nothing to train on.
-        """
-        check_not_empty(interactions)
+    def _fit(
+        self, interactions: Interactions, validation: Interactions | None, progress: Progress | None
+    ) -> None:
+        """Filter; there is nothing to stop early, so ``validation`` is not looked at."""
         options, counts = self.options, np.maximum(interactions.item_counts, 1.0)
         before, after = counts**-options.history_exponent, counts**options.item_exponent
         graph = normalized(interactions)
@@ -96,7 +86,6 @@ class Spectral(ItemItemRecommender):
         self.decoder = (after[:, None] * vectors).astype(np.float32)
         if progress:
             progress("training", 2, 2)
-        return self
 
     def summed(self, rows: sparse.csr_matrix) -> np.ndarray:
         """X W + (X E) Dᵀ for the linear part W and the encoder and decoder E and D."""
