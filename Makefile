@@ -18,7 +18,7 @@ demo: $(VENV)/.installed
 	$(RUN)/recsys-unlearn demo
 
 test: $(VENV)/.installed
-	$(RUN)/pytest
+	$(RUN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Hours: every kill point, a thousand random kills, two hundred rounds of sixteen processes, ten thousand
 # steps of a random history. RELIABILITY_SEED repeats one that failed.
