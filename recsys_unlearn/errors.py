@@ -13,6 +13,7 @@
     ├── UnknownUser               3  not in this workspace: never ingested, or forgotten
     ├── UnknownItem               2  not in this workspace's catalogue
     ├── StoreError                1  the training store is missing, damaged or of another generation
+    │   └── LostRequest           1  what a request needs to be carried out is lost
     ├── VersionError              1  a model version is missing, damaged or from elsewhere
     ├── LedgerError               1  the ledger, its key or the suppression list cannot be relied on
     ├── PartiallyDone             4  some steps are durable, others are not; run the command again
@@ -73,6 +74,10 @@ class UnknownItem(UsageError):
 
 class StoreError(RecsysUnlearnError):
     """The training store is missing, damaged, or not the one a version was trained on."""
+
+
+class LostRequest(StoreError):
+    """The working directory of a request is damaged, and the ledger does not tell what was in it."""
 
 
 class VersionError(RecsysUnlearnError):

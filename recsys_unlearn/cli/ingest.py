@@ -51,7 +51,8 @@ def ingest_command(
 
     They are checked, filtered and split. SOURCE is csv, tsv, parquet, RecBole .inter, MovieLens
     u.data or .dat, or LightGCN train.txt; several are read as one. Bad input changes nothing. Users
-    who were erased from this workspace before are left out, and counted as suppressed.
+    who were erased from this workspace before, and single items that were, are left out, and counted as
+    suppressed.
     """
     from recsys_unlearn.interactions import IngestOptions
     from recsys_unlearn.workflows.ingest import ingest

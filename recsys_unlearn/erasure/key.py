@@ -118,6 +118,21 @@ class Key:
             raise UnknownItem("no such item: no source can hold an id like that")
         return self._tagged(b"item", text.encode())
 
+    def pair(self, user_hash: str, item_hash: str) -> str:
+        """64 hexadecimal digits that stand for what one user did with one item, given both keyed hashes.
+
+        Two users' pairs with the same item have nothing in common.
+        """
+        return self._tagged(b"pair", f"{user_hash} {item_hash}".encode())
+
+    def data(self, digest: str) -> str:
+        """64 hexadecimal digits that stand for a store's content, given its digest.
+
+        The digest itself says too much to be kept for good: with an old copy of the data one could leave
+        out each user in turn until it fits, and so learn who was erased.
+        """
+        return self._tagged(b"data", digest.encode())
+
     def mac(self, payload: bytes) -> str:
         """64 hexadecimal digits that only the key's holder can give to ``payload``."""
         return self._tagged(b"mac", payload)

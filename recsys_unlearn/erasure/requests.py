@@ -238,7 +238,8 @@ class Requests:
     def _made(self, request_id: str) -> Path:
         path = self._directory_of(request_id)
         for directory in (path.parent, path):
-            if not directory.exists():
+            if not directory.is_dir():
+                directory.unlink(missing_ok=True)  # a file in its place holds nothing of ours
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 durable.sync(directory.parent)
         return path

@@ -4,12 +4,12 @@ Text is never guessed at: every field is read as text, so that ``007`` stays ``0
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
 
-from recsys_unlearn.errors import NothingLeft, UnreadableSource
+from recsys_unlearn.errors import InvalidValue, NothingLeft, UnreadableSource
 
 FORMATS = ("csv", "tsv", "parquet", "inter", "u.data", "dat", "lightgcn")
 
@@ -105,13 +105,53 @@ _TEXT_FORMATS: dict[str, Callable[[str], bool]] = {
 }
 
 
+def check_names(name: str, columns: Sequence[str]) -> None:
+    """Refuse a name that two columns share: nobody can say which of them is meant.
+
+    Raises
+    ------
+    InvalidValue
+        If there is one. It is not quoted: without a header the names are somebody's data.
+    """
+    if looks_like_data([*columns]):
+        return  # no header at all, which is said where the columns are looked for
+    for place, column in enumerate(columns):
+        first = columns.index(column)
+        if column and first < place:
+            raise InvalidValue(
+                f"{name} names columns {first + 1} and {place + 1} alike: rename or remove one of them"
+            )
+
+
 def _scan_csv(path: Path, line: str) -> pl.LazyFrame:
-    return pl.scan_csv(path, separator=_separator(line), infer_schema=False, glob=False)
+    separator = _separator(line)
+    _check_header(path, separator, '"')
+    return pl.scan_csv(path, separator=separator, infer_schema=False, glob=False)
 
 
 def _scan_inter(path: Path, line: str) -> pl.LazyFrame:
+    _check_header(path, "\t", None)
     frame = pl.scan_csv(path, separator="\t", quote_char=None, infer_schema=False, glob=False)
-    return frame.rename(lambda name: name.rsplit(":", 1)[0])
+    return frame.rename(_untyped)
+
+
+def _untyped(name: str) -> str:
+    return name.rsplit(":", 1)[0]
+
+
+def _check_header(path: Path, separator: str, quote: str | None) -> None:
+    """Look at the names before polars makes ``user`` and ``user_duplicated_0`` of two that are alike."""
+    first = pl.scan_csv(
+        path,
+        separator=separator,
+        quote_char=quote,
+        has_header=False,
+        infer_schema=False,
+        n_rows=1,
+        glob=False,
+    ).collect()
+    names = [name or "" for row in first.rows() for name in row]
+    check_names(str(path), names if quote else [*map(_untyped, names)])
 
 
 def _scan_u_data(path: Path, line: str) -> pl.LazyFrame:

@@ -57,7 +57,7 @@ def ingest(
     progress
         Called with (what is being done, how much is done, out of how much).
     suppressed
-        Tells of user ids which of them were erased before, and are left out.
+        Tells which users, and which pairs of a user and an item, were erased before, and are left out.
 
     Raises
     ------
@@ -186,6 +186,7 @@ def _report(
         rows_read=assembled.rows_read,
         below_threshold=assembled.rows_read - assembled.rows - left_out.rows,
         suppressed=left_out.users,
+        suppressed_pairs=left_out.pairs,
         suppressed_rows=left_out.rows,
         duplicates=duplicates,
         removed_by_k_core=assembled.rows - duplicates - interactions,

@@ -16,8 +16,9 @@ class IngestReport:
         Rows in all sources together.
     below_threshold
         Rows rated below ``min_rating``.
-    suppressed, suppressed_rows
-        Users who had been erased before and were left out, and their rows at or above ``min_rating``.
+    suppressed, suppressed_pairs, suppressed_rows
+        Users who had been erased before and were left out; single pairs of a user and an item, of other
+        users; the rows of both at or above ``min_rating``.
     duplicates
         Rows whose pair of user and item was kept from another row.
     removed_by_k_core
@@ -40,6 +41,7 @@ class IngestReport:
     rows_read: int
     below_threshold: int
     suppressed: int
+    suppressed_pairs: int
     suppressed_rows: int
     duplicates: int
     removed_by_k_core: int

@@ -93,6 +93,7 @@ def _polars(name: str, frame: pl.LazyFrame) -> Table:
 
 
 def _pandas(name: str, frame: Any) -> Table:
+    formats.check_names(name, [*map(str, frame.columns)])
     named = dict(zip(map(str, frame.columns), frame.columns, strict=True))
 
     def load(names: list[str]) -> pl.LazyFrame:

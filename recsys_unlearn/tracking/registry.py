@@ -78,6 +78,11 @@ class Registry:
         self.tracker.client.set_registered_model_alias(MODEL, CHAMPION, str(number))
         return self.version(number)
 
+    @property
+    def exists(self) -> bool:
+        """Whether a version was ever published here, even if it was purged since."""
+        return self.tracker.exists and self._registered() is not None
+
     def champion(self) -> Version | None:
         """Return the version that is served, or None if none was promoted."""
         number = self._aliases().get(CHAMPION)

@@ -8,20 +8,22 @@ was erased before is answered from the ledger, before torch or MLflow are import
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from recsys_unlearn.erasure.requests import Request
-from recsys_unlearn.errors import UsageError
+from recsys_unlearn.errors import LostRequest, UsageError
 from recsys_unlearn.interactions.contract import ItemId, UserId
 from recsys_unlearn.interactions.store import InteractionStore
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.workflows.deletion.erasing import finish_erasures
-from recsys_unlearn.workflows.deletion.intake import Asked, check_reason, receive, recognise
+from recsys_unlearn.workflows.deletion.intake import Asked, check_reason, mend, receive, recognise
 from recsys_unlearn.workflows.deletion.outcome import ForgetOutcome, in_parts
 from recsys_unlearn.workflows.deletion.terms import Terms
 from recsys_unlearn.workflows.deletion_plan import plan_rows
+from recsys_unlearn.workflows.lineage import check_model
 from recsys_unlearn.workflows.steady import steady
 from recsys_unlearn.workflows.stopwatch import Stopwatch
 from recsys_unlearn.workspace import Workspace
@@ -82,6 +84,8 @@ def forget(
     ------
     UnknownUser, UnknownItem, UsageError
         If the request makes no sense; nothing was changed.
+    VersionError
+        If the versions that the ledger knows are gone; nothing was changed.
     VerificationFailed
         If the audit fails: the data is erased, no version was made, and the champion serves on.
     PartiallyDone
@@ -97,7 +101,9 @@ def forget(
     if dry_run:
         return steady(call.planned)(asked)
     with workspace.locked("forget --queue" if how.queue else "forget", how.wait):
-        finish_erasures(workspace)
+        mend(workspace, asked, call.terms)
+        with suppress(LostRequest):  # of another request; `resume` tells of it
+            finish_erasures(workspace)
         asked = call.recognised(users, items)  # another process may have been at it meanwhile
         return call.already_erased(asked) if asked.is_done else call.taken_in(asked)
 
@@ -122,6 +128,7 @@ class _Call:
 
     def planned(self, asked: Asked) -> ForgetOutcome:
         """What a deletion would come to; reads and writes nothing."""
+        check_model(self.workspace)
         store, champion = self.workspace.store(), self.workspace.registry().champion()
         plan = plan_rows(store, store.splits(), *asked.plannable())
         method = self._method(store)
@@ -142,6 +149,8 @@ class _Call:
     def taken_in(self, asked: Asked) -> ForgetOutcome:
         chosen = list(asked.unfinished)
         if len(asked.rows):
+            if not self.how.queue:
+                check_model(self.workspace)  # while nothing has been written
             if self.terms.method:
                 self._method(asked.store)  # refuses one that the model cannot be forgotten by
             chosen.insert(0, receive(self.workspace, asked, self.terms, self.how.reason))

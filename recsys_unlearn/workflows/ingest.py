@@ -1,4 +1,4 @@
-"""Files of interactions into a workspace's store, without whom it has erased before."""
+"""Files of interactions into a workspace's store, without who and what it has erased before."""
 
 from recsys_unlearn.erasure.suppression import FILE
 from recsys_unlearn.interactions.ingest import ingest as read_in
@@ -19,7 +19,7 @@ def ingest(
     progress: Progress | None = None,
     wait: float = 0.0,
 ) -> IngestReport:
-    """Read a source into the store; users on the suppression list stay out, and are counted.
+    """Read a source into the store; users and pairs on the suppression list stay out, and are counted.
 
     Deletions that were planned for the store that is there are finished before it is replaced.
 
@@ -32,11 +32,10 @@ def ingest(
     """
     with workspace.locked("ingest", wait):
         finish_erasures(workspace)
-        erased = workspace.suppression().filter if (workspace.erasure_dir / FILE).exists() else None
+        erased = workspace.suppression() if (workspace.erasure_dir / FILE).exists() else None
         report = read_in(source, workspace.store_dir, options, progress, erased)
         if workspace.has_ledger:
             counts = {"users": report.users, "suppressed": report.suppressed}
-            workspace.ledger().append(
-                KIND, {"store_id": report.store_id, "store_digest": report.digest, **counts}
-            )
+            digest = workspace.key().data(report.digest)
+            workspace.ledger().append(KIND, {"store_id": report.store_id, "store_digest": digest, **counts})
     return report

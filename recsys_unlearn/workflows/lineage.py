@@ -126,7 +126,7 @@ def record(workspace: "Workspace", version: "Version", store: "InteractionStore"
             "forgotten": origin.forgotten,
             "interactions": store.sizes["train"],
             "store_id": store.store_id,
-            "store_digest": store.digest,
+            "store_digest": workspace.key().data(store.digest),
             "recall@20": _recall(lineage, version),
             "users": len(users),
             "users_root": users.root,
@@ -157,6 +157,24 @@ def remaining(workspace: "Workspace", store: "InteractionStore") -> "SortedTree"
 
     key = workspace.key()
     return SortedTree(key.user(user) for user in store.user_ids().values())
+
+
+def check_model(workspace: "Workspace") -> None:
+    """Refuse a workspace that has lost the versions which its ledger knows; one that never had any passes.
+
+    Without them nothing can be unlearned, and a receipt would say that no model held the users.
+
+    Raises
+    ------
+    VersionError
+        If MLflow's database is gone, or is another one.
+    """
+    registry = workspace.registry()
+    if not registry.exists and workspace.has_ledger and len(Lineage(workspace.ledger().entries())):
+        raise VersionError(
+            f"the versions of this workspace are gone: {registry.tracker.database} does not know them. "
+            "Nothing was changed. Restore mlruns from a backup, or run `recsys-unlearn train`"
+        )
 
 
 def check_recorded(workspace: "Workspace", version: "Version") -> None:

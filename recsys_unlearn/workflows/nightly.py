@@ -1,11 +1,12 @@
 """The queue drained, unattended: one batch for all, audited; a full training when the budget is spent."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from recsys_unlearn.erasure.requests import Request, Requests
-from recsys_unlearn.errors import ConfigError, VerificationFailed
+from recsys_unlearn.errors import ConfigError, LostRequest, VerificationFailed
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.tracking.purge import Purged
 from recsys_unlearn.tracking.versions import DIGEST_TAG
@@ -93,7 +94,9 @@ class _Night:
         self.registry = workspace.registry()
 
     def work(self) -> NightlyReport:
-        returned = settle(self.workspace)
+        returned = []
+        with suppress(LostRequest):  # told below, of the request that it stops
+            returned = settle(self.workspace)
         queued = waiting(self.requests)
         resumed = [self._again(each) for each in self._carrier().begun(self.requests.open())]
         spent = bool(queued) and self._spent(queued) > self.options.deletion_budget

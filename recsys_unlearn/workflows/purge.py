@@ -1,9 +1,10 @@
 """Superseded versions off the disk: those that hold somebody who was forgotten, or all of them."""
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from recsys_unlearn.errors import LostRequest
 from recsys_unlearn.tracking.purge import Purged
 from recsys_unlearn.tracking.purge import purge as remove
 from recsys_unlearn.tracking.retention import Retention
@@ -75,7 +76,8 @@ def purge(
     retention, clock = Terms(keep=keep).retention(), Stopwatch()
     with nullcontext() if dry_run else workspace.locked("purge", wait):
         if not dry_run:
-            finish_erasures(workspace)
+            with suppress(LostRequest):  # it is for `resume` to tell of it
+                finish_erasures(workspace)
         removed = _removed(workspace, retention, all_superseded, dry_run)
     return PurgeOutcome(
         dry_run=dry_run,

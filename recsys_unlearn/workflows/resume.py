@@ -1,10 +1,12 @@
 """Every open request carried on, from wherever a crash, a full disk or a failed audit has left it."""
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any, Self
 
 from recsys_unlearn.erasure.requests import Requests
+from recsys_unlearn.errors import LostRequest
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.workflows.deletion.erasing import settle
 from recsys_unlearn.workflows.deletion.open_requests import Carried, Carrier
@@ -39,7 +41,8 @@ class ResumeOutcome:
     requests
         Each as ``forget`` tells it.
     erased_again
-        Users who had been erased before and were in the store once more, as after a restored backup.
+        Users who, or whose items, had been erased before and were in the store once more, as after a
+        restored backup.
     failed
         What could not be carried to its end.
     """
@@ -82,7 +85,9 @@ def resume(
     Terms().by(method)  # refuses an unknown one
     clock = Stopwatch()
     with workspace.locked("resume", wait):
-        returned = settle(workspace)
+        returned = []
+        with suppress(LostRequest):  # told below, of the request that it stops
+            returned = settle(workspace)
         requests = workspace.requests()
         carrier = Carrier(workspace, method, progress=progress)
         queued = waiting(requests)

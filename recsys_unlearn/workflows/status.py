@@ -4,9 +4,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from recsys_unlearn.erasure.requests import Request, Requests, State
-from recsys_unlearn.errors import LedgerError, Locked
+from recsys_unlearn.errors import LedgerError, Locked, LostRequest
 from recsys_unlearn.tracking import Version
-from recsys_unlearn.workflows.deletion.erasing import returned_users, settle
+from recsys_unlearn.workflows.deletion.erasing import returned, settle
 from recsys_unlearn.workflows.deletion.outcome import ForgetOutcome
 from recsys_unlearn.workspace import Workspace
 
@@ -32,8 +32,8 @@ class Status:
         The last ten that are done, newest first:
         ``request_id, completed_at, version, method, users, interactions``.
     erased_again
-        Users who had been erased before, were in the store once more, as after a restored backup, and
-        whose data has now been erased again.
+        Users who, or whose items, had been erased before and were in the store once more, as after a
+        restored backup; that data has now been erased again.
     to_erase_again
         The same, where that could not be done just now.
     """
@@ -78,15 +78,15 @@ def status(workspace: Workspace) -> Status:
 
 def _returned(workspace: Workspace) -> tuple[int, int]:
     """Erase who came back, if nobody else is at work and the disk can be written."""
-    returned = returned_users(workspace)
-    if returned is None:
+    users = len({row for each in returned(workspace) for row in each.rows.tolist()})
+    if not users:
         return 0, 0
     try:
         with workspace.locked("status"):
             settle(workspace)
-        return len(returned.rows), 0
-    except (Locked, OSError, LedgerError):
-        return 0, len(returned.rows)
+        return users, 0
+    except (Locked, OSError, LedgerError, LostRequest):
+        return 0, users
 
 
 def _store(workspace: Workspace) -> dict[str, Any] | None:

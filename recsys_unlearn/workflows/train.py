@@ -38,7 +38,8 @@ class TrainOutcome:
     metrics
         Of the test split, training and validation items excluded; empty if nobody has test items.
     erased_again
-        Users who had been erased before and were in the store once more, as after a restored backup.
+        Users who, or whose items, had been erased before and were in the store once more, as after a
+        restored backup.
     """
 
     version: int

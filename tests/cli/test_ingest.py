@@ -7,8 +7,9 @@ from recsys_unlearn.interactions.formats import FORMATS as ALL_FORMATS
 from recsys_unlearn.workspace import Workspace
 
 KEYS = (
-    "source rows_read below_threshold suppressed suppressed_rows duplicates removed_by_k_core users items"
-    " interactions train validation test strangers strangers_held_out stranger_users density seconds"
+    "source rows_read below_threshold suppressed suppressed_pairs suppressed_rows duplicates"
+    " removed_by_k_core users items interactions train validation test strangers strangers_held_out"
+    " stranger_users density seconds"
     " store_id digest"
 )
 

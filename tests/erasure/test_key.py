@@ -61,6 +61,13 @@ def test_a_user_an_item_and_a_payload_of_the_same_bytes_differ(key):
     assert len({key.user("x"), key.item("x"), key.mac(b"x"), Key(b"k" * 32).user("x")}) == 4
 
 
+def test_pairs_and_digests_have_hashes_of_their_own(key):
+    user, item = key.user(7), key.item(7)
+    assert key.pair(user, item) == plain(key_bytes(), b"pair", f"{user} {item}".encode())
+    assert key.data("ab") == plain(key_bytes(), b"data", b"ab")
+    assert len({key.pair(user, item), key.pair(item, user), key.data("ab"), key.mac(b"ab")}) == 4
+
+
 @pytest.mark.parametrize("identifier", ["\ud800", 10**5000], ids=["half a letter", "too wide"])
 def test_what_no_source_can_hold_is_nobody_and_nothing(key, identifier):
     with pytest.raises(UnknownUser, match="no such user: no source can hold an id like that"):

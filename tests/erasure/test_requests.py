@@ -203,6 +203,14 @@ def test_everything_lies_where_the_documentation_says():
 # --- what is needed to carry it out --------------------------------------------------------------
 
 
+def test_a_file_in_the_place_of_a_working_directory_gives_way(requests, one):
+    path = requests.working(one.request_id)
+    path.rmdir()
+    path.write_text("damaged")
+    assert requests.working(one.request_id) == path
+    assert list(path.iterdir()) == []
+
+
 def test_a_working_directory_is_its_owners_alone(requests, one, directory):
     path = requests.working(one.request_id)
     assert path == directory / WORKING / one.request_id

@@ -185,3 +185,62 @@ def test_a_million_ids_are_hashed_in_about_a_second(filled):
     started = process_time()
     assert filled.filter(ids).sum() == 1
     assert process_time() - started < 1  # 0.09 s by itself
+
+
+# --- single items ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def partly(suppression, key):
+    suppression.add([key.user("gone")], [(key.user(7), key.item(1)), (key.user("bob"), key.item("1"))])
+    return suppression
+
+
+def test_a_pair_is_suppressed_and_its_user_and_its_item_are_not(partly, fresh):
+    for each in (partly, fresh()):
+        users = ["7", 7, 7, "bob", "alice", "gone"]
+        assert each.filter_pairs(users, [1, "1", 2, 1, 1, 1]).tolist() == [
+            True,
+            True,
+            False,
+            True,
+            False,
+            False,
+        ]
+        assert each.filter_partly(users).tolist() == [True, True, True, True, False, False]
+        assert each.filter(users).tolist() == [False] * 5 + [True]
+        assert (each.has_pairs, len(each)) == (True, 1)
+
+
+def test_two_users_pairs_with_one_item_have_nothing_in_common(directory, partly, key):
+    found = json.loads((directory / FILE).read_bytes())["pairs"]
+    assert sorted(found) == sorted([key.user(7), key.user("bob")])
+    assert found[key.user(7)] != found[key.user("bob")]
+    assert key.item(1) not in (directory / FILE).read_text()
+
+
+def test_pairs_are_kept_when_others_are_added_or_removed(directory, partly, fresh, key):
+    before = (directory / FILE).stat()
+    partly.add([], [(key.user(7), key.item(1))])
+    assert (directory / FILE).stat() == before
+    partly.add([key.user("x")], [(key.user(7), key.item(2))])
+    partly.remove(key.user("gone"))
+    assert fresh().filter_pairs([7, 7, "bob"], [1, 2, 1]).all()
+    assert fresh().hashes() == [key.user("x")]
+
+
+@pytest.mark.parametrize("pairs", [{}, None, 7, [], {"a": 7}, {"a": [[]]}])
+def test_pairs_that_were_altered_are_noticed(directory, partly, fresh, pairs):
+    found = json.loads((directory / FILE).read_bytes())
+    (directory / FILE).write_text(json.dumps(found | {"pairs": pairs}))
+    with pytest.raises(LedgerError, match="suppressed is damaged"):
+        fresh()
+    (directory / FILE).write_text(json.dumps({name: found[name] for name in ("hashes", "key", "mac")}))
+    with pytest.raises(LedgerError, match="suppressed is damaged"):
+        fresh()
+
+
+def test_a_list_without_pairs_reads_as_it_always_did(directory, filled):
+    assert sorted(json.loads((directory / FILE).read_bytes())) == ["hashes", "key", "mac"]
+    assert not filled.has_pairs
+    assert not filled.filter_partly(GONE).any()

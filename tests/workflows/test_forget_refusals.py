@@ -1,12 +1,13 @@
 """Deletions that are not carried out: planned, impossible, or found wanting by their audit."""
 
 import errno
+import shutil
 from dataclasses import fields
 from types import SimpleNamespace
 
 import pytest
 import trained_workspace
-from workspace_contents import holding, model_files, tree
+from workspace_contents import hashes, holding, model_files, tree
 
 from recsys_unlearn.audit import report
 from recsys_unlearn.errors import (
@@ -16,11 +17,13 @@ from recsys_unlearn.errors import (
     UnknownUser,
     UsageError,
     VerificationFailed,
+    VersionError,
 )
 from recsys_unlearn.interactions import IngestOptions, InteractionStore, ingest
-from recsys_unlearn.workflows.forget import forget
+from recsys_unlearn.workflows.forget import Handling, forget
 from recsys_unlearn.workflows.recommend import recommend
 from recsys_unlearn.workflows.resume import resume
+from recsys_unlearn.workflows.train import train
 from recsys_unlearn.workspace import Workspace
 
 
@@ -180,3 +183,39 @@ def test_a_full_disk_at_the_last_step_is_said_and_mended_by_the_same_call(worksp
     assert (outcome.status, outcome.version, outcome.parent_version) == ("completed", 2, 1)
     assert len(workspace.store().history(row)) == 0
     assert len(workspace.requests().all()) == 1
+
+
+@pytest.mark.parametrize("gone", ["mlruns/mlflow.db", "mlruns"])
+@pytest.mark.parametrize("some_items", [False, True])
+def test_with_the_versions_gone_nothing_is_changed(workspace, member, gone, some_items):
+    _remove(workspace.root / gone)
+    store = workspace.store()
+    items = store.item_ids(store.history(store.user_row(member)).items[:2].tolist()) if some_items else None
+    before = hashes(workspace.root)
+    for dry_run in (True, False):
+        with pytest.raises(
+            VersionError, match=r"are gone: .* Nothing was changed. Restore mlruns"
+        ) as refused:
+            forget(Workspace(workspace.root), [member], items, verify=False, dry_run=dry_run)
+        assert refused.value.exit_code == 1
+    assert hashes(workspace.root) == before
+
+
+@pytest.mark.parametrize("way_out", ["restore", "train"])
+def test_with_the_versions_gone_a_request_is_taken_in_and_waits(pristine, member, tmp_path, way_out):
+    root = shutil.copytree(pristine.root, tmp_path / "w", ignore=shutil.ignore_patterns("mlruns"))
+    workspace = Workspace(root)
+    forget(workspace, [member], verify=False, handling=Handling(queue=True))
+    before = hashes(workspace.store_dir)
+    (failure,) = resume(workspace).failed
+    assert (failure.exit_code, hashes(workspace.store_dir)) == (1, before)
+    if way_out == "restore":
+        shutil.copytree(pristine.root / "mlruns", root / "mlruns")
+    else:
+        train(workspace, trained_workspace.TINY_MODEL)
+    assert [each.status for each in resume(workspace).requests] == ["completed"]
+    assert holding(root, member) == []
+
+
+def _remove(path):
+    shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -59,3 +59,47 @@ def test_nobody_left(tmp_path):
 def test_while_somebody_else_is_at_work(workspace):
     with workspace.locked("train"), pytest.raises(Locked, match="`train`"):
         ingest(workspace, interactions(), OPTIONS)
+
+
+def _items_of(workspace, user, n):
+    store = workspace.store()
+    return store.item_ids(store.history(store.user_row(user)).items[:n].tolist())
+
+
+def test_single_items_that_were_erased_are_left_out_as_if_the_source_did_not_have_them(
+    workspace, member, stranger, tmp_path
+):
+    frame, items = interactions(), _items_of(workspace, member, 3)
+    forget(workspace, [member], items, verify=False)
+    forget(workspace, [stranger], verify=False)
+    report = ingest(workspace, frame, OPTIONS)
+    is_pair = (pl.col("user") == member) & pl.col("item").is_in(items)
+    clean = frame.filter(~is_pair & (pl.col("user") != stranger))
+    assert (report.suppressed, report.suppressed_pairs) == (1, 3)
+    assert report.suppressed_rows == len(frame) - len(clean)
+    assert report.digest == read_in(clean, tmp_path / "clean", OPTIONS).digest
+    assert not set(items) & set(_items_of(workspace, member, None))
+    assert forget(workspace, [member], items).status == "already erased"
+
+
+def test_a_pair_stays_out_when_the_columns_have_become_text(tmp_path):
+    workspace = Workspace(tmp_path)
+    frame = pl.DataFrame({"user": [7, 7, 8, 8], "item": [1, 2, 1, 2]})
+    options = IngestOptions(n_buckets=1, strangers=0, test_fraction=0, validation_fraction=0, replace=True)
+    ingest(workspace, frame, options)
+    forget(workspace, [7], [1])
+    text = frame.with_columns(pl.all().cast(pl.String))
+    assert ingest(workspace, text, options).suppressed_pairs == 1
+    kept = workspace.store().to_frame().sort("user", "item").select("user", "item").rows()
+    assert kept == [("7", "2"), ("8", "1"), ("8", "2")]
+
+
+def test_the_ledger_keeps_no_digest_that_an_old_copy_of_the_data_could_be_tried_against(workspace, member):
+    digests = {workspace.store().digest}
+    forget(workspace, [member], verify=False)
+    digests.add(workspace.store().digest)
+    digests.add(ingest(workspace, interactions(), OPTIONS).digest)
+    text = (workspace.erasure_dir / "ledger.jsonl").read_text()
+    receipts = "".join(path.read_text() for path in workspace.erasure_dir.glob("receipts/*.json"))
+    assert not [digest for digest in digests if digest in text + receipts]
+    assert workspace.key().data(workspace.store().digest) in text

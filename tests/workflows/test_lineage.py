@@ -97,7 +97,7 @@ def test_a_training_and_a_deletion_are_recorded_with_the_digest_of_who_remains(w
     assert second["batch"] == version.tags["request_id"]
     assert (first["users"], second["users"]) == (150, 149)
     assert second["users_root"] == remaining(workspace, workspace.store()).root != first["users_root"]
-    assert second["store_digest"] == workspace.store().digest
+    assert second["store_digest"] == workspace.key().data(workspace.store().digest)
 
 
 def test_to_record_a_version_twice_is_to_record_it_once(workspace):

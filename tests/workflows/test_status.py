@@ -97,3 +97,17 @@ def test_a_training_on_a_restored_store_does_not_see_who_was_erased(restored, me
     outcome = train(restored, TINY_MODEL)
     assert outcome.erased_again == 1
     assert holding(restored.root, member) == []
+
+
+def test_items_that_came_back_with_a_backup_are_erased_again(workspace, member):
+    store = workspace.store()
+    row = store.user_row(member)
+    items = store.history(row).items[:2].tolist()
+    backup = shutil.copytree(workspace.store_dir, workspace.root.parent / "backup")
+    forget(workspace, [member], store.item_ids(items), verify=False)
+    shutil.rmtree(workspace.store_dir)
+    shutil.copytree(backup, workspace.store_dir)
+    assert status(workspace).erased_again == 1
+    assert not set(items) & set(workspace.store().history(row).items.tolist())
+    assert [each.status for each in resume(workspace).requests] == ["completed"]
+    assert (status(workspace).erased_again, status(workspace).requests) == (0, [])

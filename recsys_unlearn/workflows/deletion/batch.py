@@ -15,7 +15,7 @@ from safetensors.numpy import load, save
 
 from recsys_unlearn import durable
 from recsys_unlearn.erasure.requests import STEPS, WORKING, Request, Requests, State
-from recsys_unlearn.errors import StoreError
+from recsys_unlearn.errors import LostRequest
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.workflows.deletion.terms import Terms
 from recsys_unlearn.workflows.deletion_plan import DeletionPlan
@@ -33,8 +33,12 @@ class Batch:
         The first one gives the batch its name, and its working directory.
     counts
         Request to its number of interactions, and of training interactions.
+    pairs
+        Keyed hashes of a user and an item each, of requests for items: what must not come back.
     resumed
         Whether it was begun by another process.
+    is_lost
+        Whether some of the forget set is gone, so that no model can be made to forget it.
     """
 
     requests: tuple[Request, ...]
@@ -42,7 +46,9 @@ class Batch:
     plan: DeletionPlan
     counts: Mapping[str, tuple[int, int]]
     directory: Path
+    pairs: Sequence[tuple[str, str]] = ()
     resumed: bool = False
+    is_lost: bool = False
 
     @property
     def name(self) -> str:
@@ -95,6 +101,7 @@ class Batch:
             "requests": self.ids,
             "terms": self.terms.as_dict(),
             "counts": self.counts,
+            "pairs": self.pairs,
             "shape": [plan.pairs.n_users, plan.pairs.n_items],
             "fingerprint": plan.fingerprint,
         }
@@ -106,7 +113,7 @@ class Batch:
 
         Raises
         ------
-        StoreError
+        LostRequest
             If what was written is missing or damaged.
         """
         directory = requests.working(first.request_id)
@@ -114,14 +121,15 @@ class Batch:
             found = json.loads((directory / DESCRIPTION_FILE).read_bytes())
             tensors = load((directory / FORGET_SET_FILE).read_bytes())
             pairs, train = (_interactions(tensors, name, found["shape"]) for name in ("pairs", "train"))
+            members = tuple(requests.get(each) for each in found["requests"])
+            plan = DeletionPlan(tensors["accounts"], pairs, train, found["fingerprint"])
+            named = [(user, item) for user, item in found["pairs"]]
+            terms, counts = Terms(**found["terms"]), dict(found["counts"])
         except Exception as error:  # whatever a damaged file makes the readers raise
-            raise StoreError(
-                f"the working directory of {first.request_id} is damaged ({type(error).__name__}): restore "
-                "it from a backup"
+            raise LostRequest(
+                f"the working directory of {first.request_id} is damaged ({type(error).__name__})"
             ) from error
-        members = tuple(requests.get(each) for each in found["requests"])
-        plan = DeletionPlan(tensors["accounts"], pairs, train, found["fingerprint"])
-        return cls(members, Terms(**found["terms"]), plan, found["counts"], directory, resumed=True)
+        return cls(members, terms, plan, counts, directory, named, resumed=True)
 
 
 def members(requests: Requests, first: Request) -> Sequence[str]:
@@ -129,7 +137,7 @@ def members(requests: Requests, first: Request) -> Sequence[str]:
     try:
         path = requests.directory / WORKING / first.request_id / DESCRIPTION_FILE
         return list(json.loads(path.read_bytes())["requests"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return [first.request_id]
 
 

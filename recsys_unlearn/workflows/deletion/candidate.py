@@ -14,6 +14,7 @@ import numpy as np
 from recsys_unlearn import durable
 from recsys_unlearn.audit.statistic import fold_in_statistic
 from recsys_unlearn.erasure.requests import State
+from recsys_unlearn.errors import LostRequest
 from recsys_unlearn.interactions.contract import Interactions, Splits
 from recsys_unlearn.readiness.natural import measure_readiness
 from recsys_unlearn.recommenders.contract import Recommender
@@ -59,12 +60,22 @@ def make(batch: Batch, parent: Opened, splits: Splits, lineage: Lineage) -> Cand
     ----------
     splits
         Of the store, which does not hold the forget set any more.
+
+    Raises
+    ------
+    LostRequest
+        If the forget set is lost, and the parent may know it.
     """
     discard(batch)
     recommender = parent.recommender()
     method = _configured(batch.terms.method, recommender, splits)
     made_by = _described(method)
     files = None
+    if batch.is_lost and _knows(batch, parent, lineage):
+        raise LostRequest(
+            f"the working directory of {batch.name} was damaged, and with it what the model is to forget was "
+            "lost. The data is erased: run `recsys-unlearn train`, which makes a version without it"
+        )
     if len(batch.plan.train) and _knows(batch, parent, lineage):
         known = merged(splits.train, batch.plan.train)
         result = method.forget(recommender, known, batch.plan.request, parent.readiness())

@@ -4,29 +4,34 @@ Every writer begins here (:func:`settle`), so that nothing is ever trained on da
 """
 
 from collections.abc import Mapping
+from itertools import compress
 from typing import Any
 
 import numpy as np
 
 from recsys_unlearn.erasure.requests import Request, State
+from recsys_unlearn.errors import LostRequest
+from recsys_unlearn.interactions.store import InteractionStore
 from recsys_unlearn.workflows.deletion.batch import Batch
 from recsys_unlearn.workflows.deletion.intake import Asked, receive
-from recsys_unlearn.workflows.deletion.planning import begun, plan
+from recsys_unlearn.workflows.deletion.planning import begun, plan, reopened
 from recsys_unlearn.workflows.deletion.terms import Terms
+from recsys_unlearn.workflows.deletion_plan import plan_rows
 from recsys_unlearn.workspace import Workspace
 
 RESTORED = "erased before, and back with restored data"
 
 
 def erase(workspace: Workspace, batch: Batch) -> Mapping[str, Any]:
-    """Take a batch out of the store, and keep its accounts from coming back; particulars for the ledger."""
-    workspace.suppression().add(batch.subjects)
+    """Take a batch out of the store, and keep it from coming back; particulars for the ledger."""
+    workspace.suppression().add(batch.subjects, batch.pairs)
     store = workspace.store()
     if batch.details(State.PLANNED)["store_id"] == store.store_id:
         store.erase(batch.plan.accounts, batch.plan.pairs)
-    elif back := returned_users(workspace):  # the store was replaced since
-        store.erase(back.rows)
-    return {"store_digest": store.digest, "generation": store.generation}
+    else:  # the store was replaced since
+        for back in returned(workspace):
+            _take_out(store, back)
+    return {"store_digest": workspace.key().data(store.digest), "generation": store.generation}
 
 
 def settle(workspace: Workspace) -> list[Request]:
@@ -35,45 +40,85 @@ def settle(workspace: Workspace) -> list[Request]:
     Returns
     -------
     list of Request
-        About those who had been erased before and were in the store again, as after a backup was
-        restored. Their data is gone when this returns, and the request is open: a model that was
-        restored with it may know them too.
+        About those who, or whose items, had been erased before and were in the store again, as after a
+        backup was restored. Their data is gone when this returns, and the requests are open: a model
+        that was restored with it may know them too.
+
+    Raises
+    ------
+    LostRequest
+        As :func:`finish_erasures`.
     """
     finish_erasures(workspace)
-    returned = returned_users(workspace)
-    if returned is None:
+    back = returned(workspace)
+    if not back:
         return []
     requests = workspace.requests()
-    request = receive(workspace, returned, Terms(), RESTORED)
-    batch = plan(workspace, requests, [requests.get(request.request_id)], Terms())
-    batch.advanced(requests, State.DATA_ERASED, erase(workspace, batch))
-    return [requests.get(request.request_id)]
+    received = []
+    for each in back:
+        request = receive(workspace, each, Terms(), RESTORED)
+        received.append(request.request_id)
+        if request.reached == State.RECEIVED:
+            batch = plan(workspace, requests, [request], Terms())
+            batch.advanced(requests, State.DATA_ERASED, erase(workspace, batch))
+        else:  # an older one that is under way, and perhaps with others
+            _take_out(workspace.store(), each)
+    return [requests.get(each) for each in received]
+
+
+def _take_out(store: InteractionStore, asked: Asked) -> None:
+    found = plan_rows(store, store.splits(), *asked.plannable())
+    store.erase(found.accounts, found.pairs)
 
 
 def finish_erasures(workspace: Workspace) -> None:
-    """Erase the data of what was planned by a process that has died, and clear up after it."""
+    """Erase the data of what was planned by a process that has died, and clear up after it.
+
+    Raises
+    ------
+    LostRequest
+        If nothing tells any more what one of them is about; the others are done.
+    """
     if not workspace.has_ledger:
         return
-    requests = workspace.requests()
+    requests, lost = workspace.requests(), []
     requests.sweep()
     for name in begun(requests):
-        first = requests.get(name)
-        if first.reached == State.PLANNED:
-            batch = Batch.load(requests, first).advanced(requests, State.PLANNED, {})
+        if requests.get(name).reached != State.PLANNED:
+            continue
+        try:
+            batch = reopened(requests, name, workspace).advanced(requests, State.PLANNED, {})
             batch.advanced(requests, State.DATA_ERASED, erase(workspace, batch))
+        except LostRequest as error:
+            lost.append(error)
+    if lost:
+        raise lost[0]
 
 
-def returned_users(workspace: Workspace) -> Asked | None:
-    """Return who is on the suppression list and in the store; None if nobody is. Changes nothing."""
+def returned(workspace: Workspace) -> list[Asked]:
+    """Who, and what of whom, is on the suppression list and in the store; changes nothing.
+
+    Returns
+    -------
+    list of Asked
+        Of all accounts together, then of each user's items.
+    """
     if not workspace.has_ledger or not workspace.store_dir.exists():
-        return None
+        return []
     suppression, store = workspace.suppression(), workspace.store()
-    if not len(suppression):
-        return None
+    if not len(suppression) and not suppression.has_pairs:
+        return []
     ids = store.user_ids()
-    back = suppression.filter(list(ids.values()))
-    if not back.any():
-        return None
-    found = [pair for pair, is_back in zip(ids.items(), back, strict=True) if is_back]
-    rows, users = zip(*found, strict=True)
-    return Asked(store, np.array(rows, np.int64), None, (tuple(users), ()))
+    rows, users = np.array([*ids], np.int64), list(ids.values())
+    accounts, partly = suppression.filter(users), suppression.filter_partly(users)
+    found = []
+    if accounts.any():
+        found.append(Asked(store, rows[accounts], None, (tuple(compress(users, accounts)), ())))
+    for row in rows[partly & ~accounts].tolist():
+        items = store.history(row).items
+        names = store.item_ids(items.tolist())
+        back = suppression.filter_pairs([ids[row]] * len(names), names)
+        if back.any():
+            ids_of = ((ids[row],), tuple(compress(names, back)))
+            found.append(Asked(store, np.array([row]), items[back].astype(np.int64), ids_of))
+    return found

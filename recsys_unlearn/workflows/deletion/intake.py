@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from recsys_unlearn import durable
 from recsys_unlearn.erasure.key import Key
 from recsys_unlearn.erasure.requests import STEPS, WORKING, Request, Requests, State, items_mac
 from recsys_unlearn.errors import UnknownUser, UsageError
@@ -21,6 +22,7 @@ from recsys_unlearn.workflows.deletion_plan import check_had, check_named, unkno
 from recsys_unlearn.workspace import Workspace
 
 ASKED_FILE = "asked.json"
+ASKED_KEYS = {"store_id", "rows", "items", "item_hashes", "terms"}
 LONGEST_REASON = 200
 
 
@@ -108,6 +110,21 @@ def receive(workspace: Workspace, asked: Asked, terms: Terms, reason: str = "") 
     )
 
 
+def mend(workspace: Workspace, asked: Asked, terms: Terms) -> None:
+    """Write down once more what an open request is about, if that was lost and is asked for again.
+
+    For the lock's holder. An account can be told from the ledger, items cannot.
+    """
+    if asked.items is None or not workspace.has_ledger:
+        return
+    key, requests, (users, items) = workspace.key(), workspace.requests(), asked.ids
+    mac = items_mac(key, map(key.item, items))
+    for each in requests.find(key.user(users[0])):
+        if each.is_open and each.items_mac == mac and asked_of(requests, each) is None:
+            with durable.replacing(requests.working(each.request_id) / ASKED_FILE) as temporary:
+                temporary.write_bytes(_as_file(asked, terms, key))
+
+
 def check_reason(reason: str, users: Iterable[UserId] = (), is_needed: bool = False) -> None:
     """Refuse a reason that is too long or quotes an id: the ledger keeps it for good; UsageError."""
     if is_needed and not reason.strip():
@@ -129,9 +146,10 @@ def asked_of(requests: Requests, request: Request) -> dict[str, Any] | None:
     """``store_id, rows, items, item_hashes, terms`` as they were written down; None if that was lost."""
     try:
         path = requests.directory / WORKING / request.request_id / ASKED_FILE
-        return json.loads(path.read_bytes())
+        found = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
+    return found if isinstance(found, dict) and found.keys() >= ASKED_KEYS else None
 
 
 def _as_file(asked: Asked, terms: Terms, key: Key) -> bytes:

@@ -7,11 +7,12 @@ from recsys_unlearn.erasure.requests import Request, Requests, State
 from recsys_unlearn.errors import RecsysUnlearnError
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.workflows.deletion import receipts
-from recsys_unlearn.workflows.deletion.batch import Batch, members
+from recsys_unlearn.workflows.deletion.batch import members
 from recsys_unlearn.workflows.deletion.carrying import Deletion
 from recsys_unlearn.workflows.deletion.intake import terms_of
-from recsys_unlearn.workflows.deletion.planning import batch_of, begun, plan, waiting
+from recsys_unlearn.workflows.deletion.planning import batch_of, begun, is_lost, plan, reopened, waiting
 from recsys_unlearn.workflows.deletion.terms import Terms
+from recsys_unlearn.workflows.lineage import check_model
 from recsys_unlearn.workflows.stopwatch import Stopwatch
 from recsys_unlearn.workspace import Workspace
 
@@ -58,14 +59,16 @@ class Carrier:
         """
         requests = self.workspace.requests()
         fresh = {each.request_id for each in waiting(requests)}
-        by_terms: dict[Terms, list[Request]] = {}
+        by_terms: dict[tuple[Terms, str], list[Request]] = {}
         for request in (each for each in chosen if each.request_id in fresh):
             own = (terms or terms_of(requests, request)).by(self.method)
-            by_terms.setdefault(own, []).append(request)
-        for own, group in by_terms.items():
+            alone = request.request_id if is_lost(requests, request) else ""  # to hold nobody else up
+            by_terms.setdefault((own, alone), []).append(request)
+        for (own, _), group in by_terms.items():
             yield self._guarded(group, lambda own=own, group=group: self._plan(requests, group, own))  # type: ignore[misc]
 
     def _plan(self, requests: Requests, group: Sequence[Request], terms: Terms) -> None:
+        check_model(self.workspace)
         clock = self.clock or Stopwatch()
         with clock.part("load"):
             batch = plan(self.workspace, requests, group, terms)
@@ -77,7 +80,8 @@ class Carrier:
         return self._guarded(together, lambda: self._resume(requests, name))
 
     def _resume(self, requests: Requests, name: str) -> None:
-        batch = Batch.load(requests, requests.get(name)).by(self.method)
+        check_model(self.workspace)
+        batch = reopened(requests, name, self.workspace).by(self.method)
         batch = batch.advanced(requests, State.PLANNED, {})  # a crash may have divided it there
         Deletion(self.workspace, batch, self.clock, self.progress).carry_out()
 

@@ -172,7 +172,6 @@ def _impersonal(found: dict[str, Any]) -> dict[str, Any]:
 
 def _refusal(parent: Version, found: AuditReport) -> str:
     auc = found.adjusted_auc
-    auc = found.adjusted_auc
     return (
         f"the audit found the users {found.verdict} (membership AUC {auc.value:.3f}, 95 % interval "
         f"{auc.low:.3f} to {auc.high:.3f}). Their data is erased, no new version was made, and "

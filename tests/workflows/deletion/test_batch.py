@@ -5,7 +5,7 @@ import pytest
 from trained_workspace import IngestOptions, interactions
 from workspace_contents import hashes, holding
 
-from recsys_unlearn.errors import StoreError
+from recsys_unlearn.errors import LostRequest
 from recsys_unlearn.interactions import ingest
 from recsys_unlearn.workflows.deletion.batch import FORGET_SET_FILE, Batch
 from recsys_unlearn.workflows.deletion.candidate import merged
@@ -70,7 +70,7 @@ def test_the_working_directory_holds_rows_and_no_id(workspace, received):
 def test_a_forget_set_that_is_damaged_is_named(workspace, received):
     batch = plan(workspace, workspace.requests(), received[0], Terms())
     (batch.directory / FORGET_SET_FILE).write_bytes(b"")
-    with pytest.raises(StoreError, match=rf"the working directory of {batch.name} is damaged"):
+    with pytest.raises(LostRequest, match=rf"the working directory of {batch.name} is damaged"):
         Batch.load(workspace.requests(), workspace.requests().get(batch.name))
 
 
@@ -88,7 +88,7 @@ def test_after_another_ingest_the_same_people_are_meant(workspace, received, los
 def test_lost_items_cannot_be_told_from_the_ledger(workspace, received):
     request = received[0][1]
     (workspace.requests().working(request.request_id) / ASKED_FILE).unlink()
-    with pytest.raises(StoreError, match="does not tell which items it is about: ask for them once more"):
+    with pytest.raises(LostRequest, match="does not tell which items it is about: ask for them once more"):
         plan(workspace, workspace.requests(), [request], Terms())
 
 
