@@ -34,6 +34,7 @@ PATIENCE = 30.0  # seconds that another reader or writer of the database is wait
 _PENDING = 1  # PRAGMA user_version, which MLflow leaves at 0: rows were removed and not yet vacuumed
 _MODEL_DIRECTORY = re.compile(r"m-[0-9a-f]{32}")
 _RUN_DIRECTORY = re.compile(r"[0-9a-f]{32}")
+_HALF_LOGGED = ".artifact.uploading.*"  # MLflow's own, left in a run's artifacts by a process that died
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,13 @@ def _stray(tracker: Tracker, database: sqlite3.Connection, plan: Plan) -> Iterat
     runs = {run for (run,) in database.execute("SELECT run_uuid FROM runs")}
     query = "SELECT run_uuid FROM tags WHERE key = ?"
     history = {run for (run,) in database.execute(query, (PURGED_TAG,))}
-    yield from _unnamed(tracker.artifacts / "models", _MODEL_DIRECTORY, models - set(plan.models))
-    yield from _unnamed(tracker.artifacts, _RUN_DIRECTORY, runs - history - set(plan.runs))
+    whole = [
+        *_unnamed(tracker.artifacts / "models", _MODEL_DIRECTORY, models - set(plan.models)),
+        *_unnamed(tracker.artifacts, _RUN_DIRECTORY, runs - history - set(plan.runs)),
+    ]
+    yield from whole
+    half = sorted(tracker.artifacts.rglob(_HALF_LOGGED))
+    yield from (path for path in half if not any(path.is_relative_to(top) for top in whole))
     yield from sorted(tracker.root.glob(f"{durable.TEMPORARY}*"))
 
 

@@ -80,6 +80,7 @@ class Soak:
     def settle(self) -> None:
         """Finish what is open, and look for everything that must be there, or must not."""
         self._must("resume")
+        self._must("purge")  # what a killed training left belongs to no request
         self._take_note()
         workspace = Workspace(self.root)
         requests = workspace.requests()

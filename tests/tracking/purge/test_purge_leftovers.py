@@ -40,6 +40,17 @@ def test_directories_that_no_row_names_are_collected(registry, tracker, history)
     assert not (tracker.artifacts / f"models/m-{'0' * 32}").exists()
 
 
+def test_half_an_artifact_of_a_process_that_died_is_collected(registry, tracker, history):
+    stays, goes = (tracker.artifacts / history[place].run_id / "artifacts" for place in (-1, 0))
+    for directory in (stays, goes):
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / ".artifact.uploading.k1_sji93").write_bytes(b"half")
+        (directory / "whole.json").write_text("{}")
+    purge(registry)
+    assert [path.name for path in sorted(stays.iterdir())] == ["scores.png", "whole.json"]
+    assert not goes.exists()
+
+
 @pytest.mark.parametrize(
     "name", ["models/notes", "models/m-1", "traces", "0", "f" * 31, "models/m-" + "G" * 32]
 )
