@@ -81,7 +81,7 @@ class Interactions:
     @cached_property
     def active_users(self) -> np.ndarray:
         """int64: user rows with at least one interaction, ascending."""
-        return np.flatnonzero(self.user_counts)
+        return self.users[np.diff(self.users, prepend=-1) > 0].astype(np.int64)
 
     def items_of(self, user: int) -> np.ndarray:
         """int32: item rows of one user row, ascending; empty for a row that is not in use."""
@@ -94,10 +94,22 @@ class Interactions:
 
     def of_users(self, rows: Iterable[int]) -> "Interactions":
         """Return the interactions of the given user rows; the others are not looked at."""
-        wanted = np.unique(np.fromiter(rows, np.int64))
-        counts = self.user_counts[wanted]
+        return self.where(self.runs(np.unique(np.fromiter(rows, np.int64)))[1])
+
+    def runs(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find the interactions of user rows, in the order of ``rows``; the others are not looked at.
+
+        Returns
+        -------
+        numpy.ndarray, numpy.ndarray
+            int64 (p,) both: whose each is, as a position in ``rows``, and where in ``users`` it is.
+        """
+        wanted = rows.astype(self.users.dtype)  # of another type they would be compared with a copy
+        starts, ends = (np.searchsorted(self.users, wanted, side=side) for side in ("left", "right"))
+        counts = ends - starts
         before = np.cumsum(counts) - counts  # where each user's run starts in the result
-        return self.where(np.repeat(self.offsets[wanted] - before, counts) + np.arange(counts.sum()))
+        places = np.repeat(starts - before, counts) + np.arange(counts.sum())
+        return np.repeat(np.arange(len(rows)), counts), places
 
     def without_users(self, rows: Iterable[int]) -> "Interactions":
         """Everything but the interactions of the given user rows."""
@@ -109,10 +121,11 @@ class Interactions:
 
     def holds(self, other: "Interactions") -> np.ndarray:
         """Bool (len(other),): which pairs of ``other`` are among these."""
-        if not len(self):
+        same = self.of_users(other.active_users).pair_codes
+        if not len(same):
             return np.zeros(len(other), bool)
-        places = np.minimum(np.searchsorted(self.pair_codes, other.pair_codes), len(self) - 1)
-        return self.pair_codes[places] == other.pair_codes
+        places = np.minimum(np.searchsorted(same, other.pair_codes), len(same) - 1)
+        return same[places] == other.pair_codes
 
     def union(self, other: "Interactions") -> "Interactions":
         """Pairs of both, without weights and times."""

@@ -30,6 +30,7 @@ def assumed(recommender: EmbeddingRecommender, interactions: Interactions) -> Na
         following=nothing,
         moment=(users * activity[:, None]).T @ users,
         weight=activity.sum()[None],
+        users=(activity > 0).sum().double()[None],
         pairs=counts.sum()[None],
     )
-    return NaturalReadiness(sums, torch.full((len(users),), -torch.inf))
+    return NaturalReadiness(sums)

@@ -122,7 +122,7 @@ def _episode(
     users = np.flatnonzero(train.user_counts >= 5)
     drawn = users[keyed_uniform(stream_key(options.seed, "pseudo-deletion", number), users) < options.share]
     cohort = train.of_users(drawn)
-    forgotten, _ = loss_sums(recommender, cohort)
+    forgotten = loss_sums(recommender, cohort)
     rest = replace(readiness, sums=readiness.sums.plus(forgotten, times=-1))
     share = (forgotten.pairs / readiness.sums.pairs).float()
     direction = torch.addcmul(forgotten.gradient, readiness.sums.gradient, share, value=-1)

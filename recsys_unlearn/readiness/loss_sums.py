@@ -45,8 +45,8 @@ class LossSums:
         (:mod:`recsys_unlearn.readiness.following`).
     moment
         float64 (d, d): Σ_u w_u x_u x_uᵀ with w_u = Σ_i (1 - p_ui).
-    weight, pairs
-        float64 (1,): Σ_u w_u, and the number of interactions.
+    weight, users, pairs
+        float64 (1,): Σ_u w_u, and the numbers of users and of interactions.
     """
 
     gradient: Tensor
@@ -57,6 +57,7 @@ class LossSums:
     following: Tensor
     moment: Tensor
     weight: Tensor
+    users: Tensor
     pairs: Tensor
 
     def plus(self, other: Self, times: float = 1.0) -> Self:
@@ -68,33 +69,20 @@ class LossSums:
 
 def loss_sums(
     recommender: EmbeddingRecommender, interactions: Interactions, progress: Progress | None = None
-) -> tuple[LossSums, Tensor]:
-    """Sums over every user of ``interactions``, and log Z_u.
-
-    Returns
-    -------
-    LossSums
-    torch.Tensor
-        float32 (n_users,): log Z_u of every user row; minus infinity where there are no interactions.
-    """
+) -> LossSums:
+    """Sums over every user of ``interactions``."""
     users = interactions.active_users
-    log_partition = torch.full((len(recommender.user_table),), -torch.inf)
-    total, log_partition[torch.from_numpy(users[:USERS_PER_BATCH])] = _batch_sums(
-        recommender, interactions, users[:USERS_PER_BATCH]
-    )
+    total = _batch_sums(recommender, interactions, users[:USERS_PER_BATCH])
     for start in range(0, len(users), USERS_PER_BATCH):
-        batch = users[start : start + USERS_PER_BATCH]
         if start:
-            part, log_partition[torch.from_numpy(batch)] = _batch_sums(recommender, interactions, batch)
-            total = total.plus(part)
+            batch = users[start : start + USERS_PER_BATCH]
+            total = total.plus(_batch_sums(recommender, interactions, batch))
         if progress:
             progress("measuring curvature", min(start + USERS_PER_BATCH, len(users)), len(users))
-    return total, log_partition
+    return total
 
 
-def _batch_sums(
-    recommender: EmbeddingRecommender, interactions: Interactions, users: np.ndarray
-) -> tuple[LossSums, Tensor]:
+def _batch_sums(recommender: EmbeddingRecommender, interactions: Interactions, users: np.ndarray) -> LossSums:
     geometry = recommender.geometry
     items, user = torch.from_numpy(recommender.item_table), torch.from_numpy(recommender.user_table[users])
     positives, scores = Positives.of(interactions, users), user @ items.T
@@ -104,7 +92,7 @@ def _batch_sums(
     gradient.index_add_(0, positives.item, user[positives.owner] * now.positive_slope[:, None])
     gradient, radial = _with_length_terms(gradient, items, positives, geometry)
     spread = now.positive_curvature.double()
-    sums = LossSums(
+    return LossSums(
         gradient=gradient,
         positive=torch.zeros(len(items)).double().index_add_(0, positives.item, spread),
         pressure=now.pressure(slope),
@@ -113,9 +101,9 @@ def _batch_sums(
         following=following(now, slope, items, user, positives, geometry),
         moment=((user * now.weight[:, None]).T @ user).double(),
         weight=now.weight.sum(dtype=torch.float64)[None],
+        users=torch.tensor([len(users)]).double(),
         pairs=torch.tensor([len(positives.item)]).double(),
     )
-    return sums, now.log_partition
 
 
 def _with_length_terms(

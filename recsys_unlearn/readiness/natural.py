@@ -8,7 +8,7 @@ The first sum is left to the moment of a deletion and to the items that need it;
 is its weight P_i, and P_i C stands for it. Training stops early, so the slope G_i is not zero; why a
 deletion must know it is told in :mod:`recsys_unlearn.unlearning.natural_ascent`.
 
-A deletion subtracts the user's part of every sum and clears their log Z_u.
+A deletion subtracts the user's part of every sum. Nothing is kept for a user alone.
 """
 
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ from recsys_unlearn.recommenders.contract import Recommender
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 
 FILE = "readiness.safetensors"
-OWN = ("log_partition", "calibration")  # what is in the file beside the sums
+CALIBRATION = "calibration"  # what is in the file beside the sums
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,12 @@ class NaturalReadiness:
     ----------
     sums
         Slope and curvature at every item.
-    log_partition
-        float32 (n_users,): log Z_u; minus infinity for a row that is not in use.
     calibration
         float64 (2,): what :mod:`recsys_unlearn.readiness.calibrated` learned about the length of a step;
         zeros for a step as it is derived.
     """
 
     sums: LossSums
-    log_partition: Tensor
     calibration: Tensor = field(default_factory=lambda: torch.zeros(2, dtype=torch.float64))
 
     @classmethod
@@ -54,11 +51,11 @@ class NaturalReadiness:
         cls, recommender: EmbeddingRecommender, interactions: Interactions, progress: Progress | None = None
     ) -> Self:
         """Sum over all users of ``interactions``: one pass of their scores over the catalogue."""
-        sums, log_partition = loss_sums(recommender, interactions, progress)
+        sums = loss_sums(recommender, interactions, progress)
         bend = 2 * recommender.geometry.item_penalty  # belongs to no user, so it is added once, here
         sums.gradient.add_(torch.from_numpy(recommender.item_table), alpha=bend)
         sums.radial.add_(bend)
-        return cls(sums, log_partition)
+        return cls(sums)
 
     @property
     def covariance(self) -> Tensor:
@@ -67,7 +64,7 @@ class NaturalReadiness:
 
     def save(self, directory: Path) -> None:
         """Write ``readiness.safetensors`` into ``directory``."""
-        tensors = vars(self.sums) | {name: getattr(self, name) for name in OWN}
+        tensors = vars(self.sums) | {CALIBRATION: self.calibration}
         save_file({name: value.contiguous() for name, value in tensors.items()}, directory / FILE)
 
     @classmethod
@@ -81,8 +78,8 @@ class NaturalReadiness:
         """
         try:
             tensors = load_file(directory / FILE)
-            own = {name: tensors.pop(name) for name in OWN}
-            loaded = cls(sums=LossSums(**tensors), **own)
+            calibration = tensors.pop(CALIBRATION)
+            loaded = cls(LossSums(**tensors), calibration)
             _check(loaded)
             return loaded
         except Exception as error:  # whatever a damaged file makes the reader raise
@@ -92,14 +89,13 @@ class NaturalReadiness:
 def _check(loaded: NaturalReadiness) -> None:
     """Raise ValueError where a sum's shape or type is wrong, or a number is none."""
     n, d = loaded.sums.gradient.shape
-    matrices, scalars = {"gradient": (n, d), "moment": (d, d)}, dict.fromkeys(("weight", "pairs"), (1,))
+    matrices = {"gradient": (n, d), "moment": (d, d)}
+    scalars = dict.fromkeys(("weight", "users", "pairs"), (1,))
     for name, value in vars(loaded.sums).items():
         if value.shape != (matrices | scalars).get(name, (n,)):
             raise ValueError(f"{name} is of the wrong shape")
         if not value.is_floating_point() or not torch.isfinite(value).all():
             raise ValueError(f"{name} holds something else than numbers")
-    if loaded.log_partition.ndim != 1 or not (loaded.log_partition < torch.inf).all():
-        raise ValueError("log_partition is not one number for each user")
     if loaded.calibration.shape != (2,) or not torch.isfinite(loaded.calibration).all():
         raise ValueError("calibration is not two numbers")
 

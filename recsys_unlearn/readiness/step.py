@@ -7,6 +7,7 @@ from recsys_unlearn.readiness.natural import NaturalReadiness
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 from recsys_unlearn.recommenders.geometry import tangent
 
+BLOCK = 2048  # items: what is computed for them at once stays in the processor's cache
 SMALLEST_CURVATURE = 1e-6  # an item with no users left has none; its step is bounded by this
 MOST_SOFTENED = 0.5  # of an item's curvature, by the users who follow
 CROWD = 0.05  # of the users; read off originals and retrains that are in no table (docs/forgetting.md)
@@ -16,13 +17,17 @@ def shared_basis_step(
     direction: Tensor, recommender: EmbeddingRecommender, readiness: NaturalReadiness
 ) -> Tensor:
     """Solve ((P_i + Q_i) C + r_i I) step_i = direction_i for all items, in the eigenbasis of C."""
-    sums = readiness.sums
-    values, vectors = torch.linalg.eigh(readiness.covariance)
-    basis, weight = vectors.float(), (sums.positive + sums.pressure).float()
-    curvature = torch.addcmul(sums.radial.clamp(min=0).float()[:, None], weight[:, None], values.float())
-    step = (direction @ basis).div_(curvature.clamp_(min=SMALLEST_CURVATURE)) @ basis.T
-    spherical = recommender.geometry.spherical
-    return tangent(step, torch.from_numpy(recommender.item_table)) if spherical else step
+    sums, items = readiness.sums, torch.from_numpy(recommender.item_table)
+    values, vectors = (part.float() for part in torch.linalg.eigh(readiness.covariance))
+    weight, radial = (sums.positive + sums.pressure).float(), sums.radial.clamp(min=0).float()
+    step = torch.empty_like(direction)
+    for rows in map(slice, range(0, len(items), BLOCK), range(BLOCK, len(items) + BLOCK, BLOCK)):
+        curvature = torch.addcmul(radial[rows, None], weight[rows, None], values)
+        solved = (direction[rows] @ vectors).div_(curvature.clamp_(min=SMALLEST_CURVATURE))
+        part = torch.mm(solved, vectors.T, out=step[rows])
+        if recommender.geometry.spherical:
+            part.copy_(tangent(part, items[rows]))
+    return step
 
 
 def followers_gain(readiness: NaturalReadiness) -> Tensor:
@@ -34,7 +39,7 @@ def followers_gain(readiness: NaturalReadiness) -> Tensor:
     """
     sums = readiness.sums
     mean = (sums.positive + sums.pressure) * readiness.covariance.diagonal().mean() + sums.radial.clamp(min=0)
-    share = sums.holders / readiness.log_partition.isfinite().sum().clamp(min=1)
+    share = sums.holders / sums.users.clamp(min=1)
     softened = sums.following / mean.clamp(min=SMALLEST_CURVATURE) * (1 - share / CROWD).clamp(min=0)
     return (1 / (1 - softened.clamp(0, MOST_SOFTENED))).float()
 

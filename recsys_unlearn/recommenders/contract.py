@@ -103,6 +103,10 @@ class Recommender(ABC):
     def members(self) -> np.ndarray:
         """Bool (n_users,): rows that are in the model; strangers and the forgotten are not."""
 
+    def knows(self, users: np.ndarray) -> np.ndarray:
+        """Bool (len(users),): which of these rows are in the model."""
+        return self.members[users]
+
     @property
     @abstractmethod
     def n_items(self) -> int:

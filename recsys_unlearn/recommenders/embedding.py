@@ -33,7 +33,11 @@ class EmbeddingRecommender(Recommender):
     @property
     def members(self) -> np.ndarray:
         """Bool (n_users,): rows that are not all zeros."""
-        return np.any(self.user_table != 0, axis=1)
+        return self.knows(np.arange(len(self.user_table)))
+
+    def knows(self, users: np.ndarray) -> np.ndarray:
+        """Bool (len(users),): rows that are not all zeros; the other rows are not looked at."""
+        return np.any(self.user_table[users] != 0, axis=1)
 
     @property
     def n_items(self) -> int:

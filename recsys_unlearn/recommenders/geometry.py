@@ -32,10 +32,8 @@ class Positives:
     @classmethod
     def of(cls, interactions: Interactions, users: np.ndarray) -> "Positives":
         """Pairs of the given user rows, in the order of ``users``."""
-        items = [interactions.items_of(user) for user in users]
-        owner = np.repeat(np.arange(len(users)), [len(row) for row in items])
-        item = np.concatenate([*items, np.zeros(0, np.int32)])
-        return cls(torch.from_numpy(owner), torch.from_numpy(item.astype(np.int64)))
+        owner, places = interactions.runs(users)
+        return cls(torch.from_numpy(owner), torch.from_numpy(interactions.items[places].astype(np.int64)))
 
 
 class LossTerms(ABC):
@@ -110,10 +108,6 @@ class LossGeometry(ABC):
     @abstractmethod
     def terms(self, scores: Tensor, positive_scores: Tensor, owner: Tensor) -> LossTerms:
         """Terms for ``scores`` (n, m) of the catalogue, or of a uniform sample of m of its items."""
-
-    @abstractmethod
-    def positive_curvature(self, scores: Tensor, log_partition: Tensor) -> Tensor:
-        """(p,): :attr:`LossTerms.positive_curvature` of single pairs, without the catalogue."""
 
     @abstractmethod
     def fit_users(self, table: Tensor, histories: Interactions, users: np.ndarray) -> Tensor:

@@ -54,11 +54,6 @@ class Geometry(LossGeometry):
         """Terms for ``scores`` (n, m) of the catalogue, or of a uniform sample of m of its items."""
         return terms(scores, positive_scores, owner, self.negatives)
 
-    def positive_curvature(self, scores: Tensor, log_partition: Tensor) -> Tensor:
-        """(p,): p (1 - p), given log Z of each pair's user."""
-        probability = torch.sigmoid(scores - log_partition)
-        return probability * (1 - probability)
-
     def fit_users(self, table: Tensor, histories: Interactions, users: np.ndarray) -> Tensor:
         """float32 (len(users), d): by descent; a softmax has no closed form."""
         return descend(table, histories, users, self)

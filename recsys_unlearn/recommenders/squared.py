@@ -36,10 +36,6 @@ class SquaredGeometry(LossGeometry):
         """Terms for ``scores`` (n, m) of the catalogue."""
         return SquaredTerms(positive_scores, len(scores), self.confidence)
 
-    def positive_curvature(self, scores: Tensor, log_partition: Tensor) -> Tensor:
-        """(p,): 2 (α - 1), whatever the scores."""
-        return torch.full_like(scores, 2 * (self.confidence - 1))
-
     def fit_users(self, table: Tensor, histories: Interactions, users: np.ndarray) -> Tensor:
         """float32 (len(users), d): (YᵀY + (α - 1) Σ y yᵀ + μI)⁻¹ α Σ y, sums over the user's items."""
         table, positives = table.double(), Positives.of(histories, users)

@@ -1,6 +1,7 @@
 """What every unlearner is: old state and a forget set in, new state out."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
@@ -41,11 +42,14 @@ class ForgetRequest:
         """Ask for single interactions; their users stay."""
         return cls(pairs, np.zeros(0, np.int64))
 
-    def within(self, interactions: Interactions, known: np.ndarray) -> "ForgetRequest":
-        """Leave out what is not among ``interactions``, and users who are not ``known``, bool (n_users,)."""
-        pairs, present = self.forget_set, known & (interactions.user_counts > 0)
-        held = pairs.where(interactions.holds(pairs) & known[pairs.users])
-        return ForgetRequest(held, self.accounts[present[self.accounts]])
+    def within(
+        self, interactions: Interactions, knows: Callable[[np.ndarray], np.ndarray]
+    ) -> "ForgetRequest":
+        """Leave out what is not among ``interactions``, and users whom a model does not know."""
+        pairs = self.forget_set
+        held = pairs.where(interactions.holds(pairs) & knows(pairs.users))
+        present = np.isin(self.accounts, interactions.of_users(self.accounts).active_users)
+        return ForgetRequest(held, self.accounts[present & knows(self.accounts)])
 
     @property
     def partial_users(self) -> np.ndarray:
@@ -138,10 +142,10 @@ class Unlearner(ABC, Generic[Kind]):
                 f"{self.name} does not work on {recommender.name!r} recommenders; "
                 f"{recommender.forgets_by} and retrain do"
             )
-        known = recommender.members
-        request = request.within(interactions, known)
-        if (self.reads_others or readiness is None) and not known[interactions.users].all():
-            interactions = interactions.where(known[interactions.users])
+        request = request.within(interactions, recommender.knows)
+        if self.reads_others or readiness is None:
+            known = recommender.members[interactions.users]
+            interactions = interactions if known.all() else interactions.where(known)
         if not len(request.forget_set):
             nobody = np.zeros(0, np.int64)
             return ForgetResult(recommender, readiness, touched_items=nobody, touched_users=nobody)

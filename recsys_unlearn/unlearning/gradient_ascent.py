@@ -78,7 +78,7 @@ class GradientAscent(Unlearner):
     def _slope(self, recommender: EmbeddingRecommender, forget_set: Interactions) -> Tensor:
         if self.target == "entropy":
             return entropy_gradient(recommender, forget_set.active_users)
-        return loss_sums(recommender, forget_set)[0].gradient
+        return loss_sums(recommender, forget_set).gradient
 
     def _above_stranger_level(
         self, recommender: EmbeddingRecommender, forget_set: Interactions

@@ -118,6 +118,6 @@ def retained_curvature(
 ) -> Tensor:
     """H_i of the loss of those who stay, float32 (len(rows), d, d)."""
     before = readiness or NaturalReadiness.measure(recommender, interactions)
-    rest = replace(before, sums=before.sums.plus(loss_sums(recommender, request.forget_set)[0], times=-1))
+    rest = replace(before, sums=before.sums.plus(loss_sums(recommender, request.forget_set), times=-1))
     touching = interactions.where(request.forget_set.item_counts[interactions.items] > 0)
     return item_curvature(rows, recommender, touching.without(request.forget_set), rest)

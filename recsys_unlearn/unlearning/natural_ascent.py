@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from recsys_unlearn.interactions.contract import Interactions
-from recsys_unlearn.readiness.loss_sums import LossSums, loss_sums, retract
+from recsys_unlearn.readiness.loss_sums import USERS_PER_BATCH, LossSums, loss_sums, retract
 from recsys_unlearn.readiness.natural import NaturalReadiness
 from recsys_unlearn.readiness.step import (
     SMALLEST_CURVATURE,
@@ -34,6 +34,7 @@ from recsys_unlearn.readiness.step import (
     shared_basis_step,
 )
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
+from recsys_unlearn.recommenders.geometry import Positives
 from recsys_unlearn.recommenders.softmax import geometry_of
 from recsys_unlearn.unlearning.contract import ForgetRequest, ForgetResult, Unlearner
 from recsys_unlearn.unlearning.user_rows import without_forgotten_rows
@@ -58,12 +59,16 @@ class NaturalAscent(Unlearner):
     followed
         Whether each item goes as far as it would with the other users following it
         (:mod:`recsys_unlearn.readiness.following`).
+    in_place
+        Change the rows of the user table that was given instead of copying it: then a deletion takes as
+        long however many users there are, and the recommender that was given is not to be used again.
     """
 
     form: Form = "whitened"
     step_size: float = 1.0
     centred: bool = True
     followed: bool = True
+    in_place: bool = False
 
     name = "natural_ascent"
     guarantee = "heuristic"
@@ -82,15 +87,19 @@ class NaturalAscent(Unlearner):
         readiness: NaturalReadiness | None,
     ) -> ForgetResult:
         before = readiness or NaturalReadiness.measure(recommender, interactions)
-        forgotten, _ = loss_sums(recommender, request.forget_set)
+        forgotten = loss_sums(recommender, request.forget_set)
         share = (forgotten.pairs / before.sums.pairs).float() * self.centred
         direction = torch.addcmul(forgotten.gradient, before.sums.gradient, share, value=-1)
-        rest = _without(before, forgotten, recommender, interactions, request)
+        kept = interactions.of_users(request.partial_users).without(request.forget_set)
+        staying = loss_sums(recommender, kept) if len(request.partial_users) else None
+        rest = _without(before, forgotten, staying, recommender, interactions, request)
         step = self._solve(direction, recommender, interactions, request, rest)
         items = torch.from_numpy(recommender.item_table)
         moved = retract(items.add(step, alpha=self.step_size), geometry_of(recommender)).numpy()
-        users = without_forgotten_rows(recommender, interactions, request, moved)
-        rest = _with_new_rows(rest, recommender, users, interactions, request)
+        users = without_forgotten_rows(recommender, interactions, request, moved, self.in_place)
+        if staying:  # else their old vectors, which the forgotten items shaped, would live on in the sums
+            new = loss_sums(recommender.with_tables(users, recommender.item_table), kept)
+            rest = replace(rest, sums=rest.sums.plus(staying, times=-1).plus(new))
         rest.sums.gradient.add_(direction, alpha=self.step_size)  # what H_i · step_i adds to the slope
         return ForgetResult(recommender.with_tables(users, moved), rest, np.arange(len(moved)), request.users)
 
@@ -124,7 +133,7 @@ def item_curvature(
     """
     sums = readiness.sums
     curvature = sums.pressure[rows, None, None].float() * readiness.covariance.float()
-    curvature += _positive_curvature(rows, recommender, retained, readiness)
+    curvature += _positive_curvature(rows, recommender, retained)
     curvature.diagonal(dim1=1, dim2=2).add_(sums.radial[rows, None].clamp(min=SMALLEST_CURVATURE).float())
     if not geometry_of(recommender).spherical:
         return curvature
@@ -135,23 +144,34 @@ def item_curvature(
 
 
 def _positive_curvature(
-    rows: np.ndarray, recommender: EmbeddingRecommender, retained: Interactions, readiness: NaturalReadiness
+    rows: np.ndarray, recommender: EmbeddingRecommender, retained: Interactions
 ) -> Tensor:
     """Sum over the users who have it of x_u x_uᵀ · p_ui (1 - p_ui), for each item in ``rows``."""
     order = np.argsort(retained.items, kind="stable")
     users, items = retained.users[order], retained.items[order]
     user = torch.from_numpy(recommender.user_table[users])
-    scores = (user * torch.from_numpy(recommender.item_table[items])).sum(1)
-    log_partition = readiness.log_partition[torch.from_numpy(users.astype(np.int64))]
-    root = user * recommender.geometry.positive_curvature(scores, log_partition).sqrt()[:, None]
+    root = user * _curvature_of_pairs(recommender, retained).sqrt()[order, None]
     starts, ends = (np.searchsorted(items, rows, side=side) for side in ("left", "right"))
     parts = [root[start:end].T @ root[start:end] for start, end in zip(starts, ends, strict=True)]
     return torch.stack(parts)
 
 
+def _curvature_of_pairs(recommender: EmbeddingRecommender, interactions: Interactions) -> Tensor:
+    """p_ui (1 - p_ui) of every interaction, in their order, (n,)."""
+    items, users, parts = torch.from_numpy(recommender.item_table), interactions.active_users, []
+    for start in range(0, len(users), USERS_PER_BATCH):
+        batch = users[start : start + USERS_PER_BATCH]
+        positives = Positives.of(interactions, batch)
+        scores = torch.from_numpy(recommender.user_table[batch]) @ items.T
+        own = scores[positives.owner, positives.item]
+        parts.append(recommender.geometry.terms(scores, own, positives.owner).positive_curvature)
+    return torch.cat(parts) if parts else torch.zeros(0)
+
+
 def _without(
     before: NaturalReadiness,
     forgotten: LossSums,
+    staying: LossSums | None,
     recommender: EmbeddingRecommender,
     interactions: Interactions,
     request: ForgetRequest,
@@ -162,34 +182,9 @@ def _without(
     them: those who stay are taken out whole and put back with what remains.
     """
     sums = before.sums.plus(forgotten, times=-1)
-    if len(request.partial_users):
+    if staying:
         theirs = interactions.of_users(request.users)
-        remaining = theirs.without(request.forget_set)
-        sums = before.sums.plus(loss_sums(recommender, theirs)[0], times=-1)
-        sums = sums.plus(loss_sums(recommender, remaining)[0])
+        sums = before.sums.plus(loss_sums(recommender, theirs), times=-1).plus(staying)
     for column in (sums.positive, sums.pressure, sums.following):
         column.clamp_(min=0)  # an item without users left has none, up to rounding
-    log_partition = before.log_partition.clone()
-    log_partition[torch.from_numpy(request.accounts)] = -torch.inf
-    return replace(before, sums=sums, log_partition=log_partition)
-
-
-def _with_new_rows(
-    rest: NaturalReadiness,
-    recommender: EmbeddingRecommender,
-    users: np.ndarray,
-    interactions: Interactions,
-    request: ForgetRequest,
-) -> NaturalReadiness:
-    """Replace what users who stay contributed by what their new rows do.
-
-    Otherwise their old vectors, which the forgotten items shaped, would live on in the sums.
-    """
-    partial = request.partial_users
-    if not len(partial):
-        return rest
-    remaining = interactions.of_users(partial).without(request.forget_set)
-    old, _ = loss_sums(recommender, remaining)
-    new, log_partition = loss_sums(recommender.with_tables(users, recommender.item_table), remaining)
-    rest.log_partition[torch.from_numpy(partial)] = log_partition[torch.from_numpy(partial)]
-    return replace(rest, sums=rest.sums.plus(old, times=-1).plus(new))
+    return replace(before, sums=sums)

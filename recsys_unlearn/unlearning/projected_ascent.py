@@ -63,7 +63,7 @@ class ProjectedAscent(Unlearner):
         allowed = free_directions(rows, recommender.user_table, retained, self.share)
         moved = recommender
         for _ in range(self.passes):
-            slope = loss_sums(moved, request.forget_set)[0].gradient[torch.from_numpy(rows)]
+            slope = loss_sums(moved, request.forget_set).gradient[torch.from_numpy(rows)]
             items = moved.item_table.copy()
             items[rows] = self._stepped(torch.from_numpy(items[rows]), slope, allowed, recommender)
             moved = moved.with_tables(moved.user_table, items)

@@ -63,7 +63,7 @@ class Saliency(RandomLabel):
 
     def mask(self, recommender: EmbeddingRecommender, forget_set: Interactions) -> Tensor:
         """Bool (n_items, d): the ``share`` of the table with the largest |∂L_forget/∂v|."""
-        size = loss_sums(recommender, forget_set)[0].gradient.abs()
+        size = loss_sums(recommender, forget_set).gradient.abs()
         if self.grain == "rows":
             size = size.norm(dim=1, keepdim=True).expand_as(size)
         return size >= torch.from_numpy(np.quantile(size.numpy(), 1 - self.share, keepdims=True))

@@ -56,12 +56,12 @@ class Ifru(Unlearner):
         readiness: NaturalReadiness | None,
     ) -> ForgetResult:
         rows = np.flatnonzero(request.forget_set.item_counts)
-        slope = loss_sums(recommender, request.forget_set)[0].gradient[torch.from_numpy(rows)]
+        slope = loss_sums(recommender, request.forget_set).gradient[torch.from_numpy(rows)]
         curvature = retained_curvature(rows, recommender, interactions, request, readiness)
         direct = _moved(recommender, rows, self.step_size * torch.linalg.solve(curvature, slope))
         near = nearest(interactions.without_users(request.users), request.forget_set, self.neighbours)
         followed = newton_rows(recommender, direct, near)
-        back = loss_sums(followed, near)[0].gradient - loss_sums(recommender, near)[0].gradient
+        back = loss_sums(followed, near).gradient - loss_sums(recommender, near).gradient
         step = torch.linalg.solve(curvature, slope - back[torch.from_numpy(rows)])
         items = _moved(recommender, rows, self.step_size * step).item_table
         users = without_forgotten_rows(followed, interactions, request, items)

@@ -14,13 +14,19 @@ def without_forgotten_rows(
     interactions: Interactions,
     request: ForgetRequest,
     item_table: np.ndarray,
+    in_place: bool = False,
 ) -> np.ndarray:
     """User table in which accounts that go are zeros and users who lose items start from scratch.
 
     A user who stays is folded in from the items that remain, under the corrected ``item_table``:
     their old vector, which the forgotten items shaped, is not looked at.
+
+    Parameters
+    ----------
+    in_place
+        Change the recommender's own table, whose other rows are then not even copied.
     """
-    table = recommender.user_table.copy()
+    table = recommender.user_table if in_place else recommender.user_table.copy()
     table[request.accounts] = 0
     partial = request.partial_users
     if len(partial):

@@ -69,7 +69,7 @@ def test_an_items_following_is_its_users_pull_over_their_stiffness(similarity):
         sum(torch.log(scores[i].exp() + partition) - scores[i] for i in own).backward()
         stiff = max(float(stiffness(model, user, own)), 0.01)
         expected[own] += scores.grad[own] ** 2 / stiff
-    got = loss_sums(model, train)[0].following
+    got = loss_sums(model, train).following
     # The trace leaves out that the negatives' weight itself falls as p rises: of second order.
     torch.testing.assert_close(got, expected, rtol=0.02, atol=1e-6)
 
@@ -77,7 +77,7 @@ def test_an_items_following_is_its_users_pull_over_their_stiffness(similarity):
 def test_nobody_follows_an_item_that_nobody_has():
     train = data()
     without = train.where(train.items != 3)
-    following = loss_sums(recommender("cosine"), without)[0].following
+    following = loss_sums(recommender("cosine"), without).following
     assert following[3] == 0
     assert (following[[i for i in range(N_ITEMS) if i != 3]] > 0).all()
 
@@ -102,11 +102,11 @@ def test_a_crowd_does_not_follow_and_nobody_follows_without_end():
 def readiness(holders, users, following, radial):
     """Of one item in one dimension, with no curvature but the radial."""
     one = {name: torch.zeros(1, dtype=F64) for name in ("positive", "pressure", "weight", "pairs")}
-    given = {"holders": holders, "following": following, "radial": radial}
+    given = {"holders": holders, "following": following, "radial": radial, "users": users}
     sums = LossSums(
         gradient=torch.zeros(1, 1),
         moment=torch.zeros(1, 1, dtype=F64),
         **one,
         **{name: torch.tensor([value], dtype=F64) for name, value in given.items()},
     )
-    return NaturalReadiness(sums, torch.zeros(users))
+    return NaturalReadiness(sums)

@@ -21,7 +21,6 @@ def assert_same(one, two, fields=None, share=1e-4):
     for name in fields or [field.name for field in dataclasses.fields(two.sums)]:
         got, expected = getattr(one.sums, name), getattr(two.sums, name)
         torch.testing.assert_close(got, expected, rtol=0, atol=share * float(expected.abs().max()), msg=name)
-    assert torch.equal(one.log_partition, two.log_partition)
 
 
 def forgotten(trained, data, users, unlearner=HELD):
@@ -29,7 +28,7 @@ def forgotten(trained, data, users, unlearner=HELD):
     return unlearner.forget(trained, data, ForgetRequest.of_accounts(data, np.asarray(users)), readiness)
 
 
-OTHERS = ("gradient", "positive", "pressure", "moment", "weight", "pairs")
+OTHERS = ("gradient", "positive", "pressure", "moment", "weight", "users", "pairs")
 
 
 def test_covariance_is_the_weighted_second_moment(trained, train):
@@ -75,12 +74,16 @@ def test_what_the_forgotten_liked_leaves_no_trace(trained, train, fields):
     assert_same(one, two, fields)
 
 
-def test_log_partition_is_cleared_for_the_forgotten_and_kept_for_others(trained, train):
-    before = NaturalReadiness.measure(trained, train).log_partition
-    after = forgotten(trained, train, LEAVERS).readiness.log_partition
-    assert torch.isneginf(after[LEAVERS]).all()
-    others = np.setdiff1d(np.arange(60), LEAVERS)
-    assert torch.equal(after[others], before[others])
+def test_users_are_counted_out(trained, train):
+    assert NaturalReadiness.measure(trained, train).sums.users.item() == 60
+    assert forgotten(trained, train, LEAVERS).readiness.sums.users.item() == 57
+
+
+def test_nothing_is_kept_for_a_user_alone(trained, train):
+    """No axis of any tensor is as long as there are user rows."""
+    readiness = NaturalReadiness.measure(trained, train)
+    for value in (*vars(readiness.sums).values(), readiness.calibration):
+        assert trained.user_table.shape[0] not in value.shape
 
 
 def test_forgetting_everybody_leaves_nothing(free, train):
@@ -88,7 +91,6 @@ def test_forgetting_everybody_leaves_nothing(free, train):
     scale = NaturalReadiness.measure(free, train).sums
     for name, value in vars(after.sums).items():
         assert float(value.abs().max()) <= 1e-5 * float(getattr(scale, name).abs().max()), name
-    assert torch.isneginf(after.log_partition).all()
 
 
 def test_the_slope_follows_the_items_to_their_new_place(free, train):
@@ -122,8 +124,8 @@ def saved(trained, train, tmp_path):
 
 def test_round_trip(trained, train, saved):
     loaded, measured = NaturalReadiness.load(saved), NaturalReadiness.measure(trained, train)
-    for name, expected in (vars(measured.sums) | {"log_partition": measured.log_partition}).items():
-        value = loaded.log_partition if name == "log_partition" else getattr(loaded.sums, name)
+    for name, expected in (vars(measured.sums) | {"calibration": measured.calibration}).items():
+        value = loaded.calibration if name == "calibration" else getattr(loaded.sums, name)
         assert value.dtype == expected.dtype
         assert torch.equal(value, expected)
 
@@ -154,10 +156,10 @@ def rewrite(directory, change):
         lambda d: (d / FILE).write_text("not safetensors"),
         lambda d: (d / FILE).write_bytes((d / FILE).read_bytes()[:-40]),
         lambda d: rewrite(d, lambda tensors: tensors.pop("moment")),
-        lambda d: rewrite(d, lambda tensors: tensors.pop("log_partition")),
+        lambda d: rewrite(d, lambda tensors: tensors.pop("calibration")),
         lambda d: rewrite(d, lambda tensors: tensors.update(more=torch.ones(1))),
     ],
-    ids=["missing", "empty", "text", "truncated", "no moment", "no log_partition", "one too many"],
+    ids=["missing", "empty", "text", "truncated", "no moment", "no calibration", "one too many"],
 )
 def test_a_damaged_file_is_a_version_error_that_says_what_to_do(saved, damage):
     damage(saved)

@@ -118,7 +118,9 @@ def _arm(faults: Any, root: str, journal: str, action: int, at: int, value: int)
 
 
 def _wait(pid: int, seconds: float) -> dict[str, Any]:
-    ready, _, _ = select.select([os.pidfd_open(pid)], [], [], seconds)
+    watched = os.pidfd_open(pid)
+    ready, _, _ = select.select([watched], [], [], seconds)
+    os.close(watched)
     if not ready:
         os.kill(pid, signal.SIGKILL)
     return {"code": os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), "late": not ready}

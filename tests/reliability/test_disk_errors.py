@@ -44,7 +44,7 @@ def test_a_disk_that_stays_broken_is_survived(trials, error):
 @pytest.mark.parametrize("for_good", [False, True])
 @pytest.mark.parametrize("error", ERRORS)
 def test_each_failing_write_is_survived(trials, error, for_good):
-    wrong = _hindered_everywhere(trials["account"], EVERY, error, for_good)
-    count = len(trials["account"].operations)
+    wrong = _hindered_everywhere(trials["without audit"], EVERY, error, for_good)
+    count = len(trials["without audit"].operations)
     print(f"{error}, for good {for_good}: {count} writes, {len(wrong.splitlines())} wrong")
     assert wrong == ""

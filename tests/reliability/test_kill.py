@@ -20,6 +20,12 @@ def _killed_everywhere(trials, points, fault=Fault.kill):
     return "\n".join(f"{at}: {found}" for at, found in wrong.items())
 
 
+def test_all_of_the_writes_are_tried_where_more_are_asked_for(trials):
+    whole = trials["stranger"]
+    assert whole.spread(EVERY) == list(range(1, len(whole.operations) + 1))
+    assert whole.spread(2) == [1, len(whole.operations)]
+
+
 def test_killed_anywhere_it_is_finished_by_resume(trials):
     assert _killed_everywhere(trials["without audit"], POINTS) == ""
 

@@ -52,7 +52,8 @@ class Trials:
     def spread(self, count: int) -> list[int]:
         """``count`` of the writes, counted from 1, evenly over all of them, with the first and the last."""
         n = len(self.operations)
-        return sorted({1 + round(each * (n - 1) / max(count - 1, 1)) for each in range(min(count, n))})
+        few = min(count, n)
+        return sorted({1 + round(each * (n - 1) / max(few - 1, 1)) for each in range(few)})
 
     def disturbed(self, fault: Fault) -> Ended:
         """Try the command on a new copy with a fault."""

@@ -113,7 +113,7 @@ def tables_of(recommender):
 
 def state_of(recommender, readiness, interactions):
     """Every byte that a deletion is given."""
-    tensors = [*vars(readiness.sums).values(), readiness.log_partition]
+    tensors = [*vars(readiness.sums).values(), readiness.calibration]
     arrays = [interactions.users.tobytes(), interactions.items.tobytes()]
     return *tables_of(recommender), *arrays, *(tensor.numpy().tobytes() for tensor in tensors)
 
@@ -241,7 +241,7 @@ def test_readiness_that_is_returned_is_that_of_fewer_people(kind, train, forgott
     if readiness is not None and kind.name not in ("no_op", "row_drop"):  # they leave the trace on purpose
         left = len(train) - train.user_counts[LEAVERS].sum()
         assert readiness.sums.pairs.item() == left
-        assert np.isneginf(readiness.log_partition[LEAVERS]).all()
+        assert readiness.sums.users.item() == len(train.active_users) - len(LEAVERS)
 
 
 # --- twice, in turn, and for nobody --------------------------------------------------------------

@@ -62,7 +62,6 @@ def test_more_steps_and_longer_ones_go_further(trained, train, request_, healed,
 
 def test_readiness_is_measured_anew_on_who_is_left(healed, train):
     expected = NaturalReadiness.measure(healed.recommender, train.without_users(ACCOUNTS))
-    assert (healed.readiness.log_partition == expected.log_partition).all()
     for name, value in vars(expected.sums).items():
         assert (getattr(healed.readiness.sums, name) == value).all()
 

@@ -213,6 +213,20 @@ def test_the_step_size_scales_the_step(free, train, form):
     np.testing.assert_allclose(two - free.item_table, 2 * (one - free.item_table), atol=1e-5)
 
 
+@pytest.mark.parametrize("partial", [False, True])
+def test_in_place_the_result_is_the_same_and_no_row_is_copied(trained, train, partial):
+    lost = ForgetRequest.of_pairs(train.of_users([8]).where(np.array([0, 1, 2])))
+    request, readiness = lost if partial else accounts(train), NaturalReadiness.measure(trained, train)
+    copied = NaturalAscent().forget(trained, train, request, readiness)
+    given = trained.with_tables(trained.user_table.copy(), trained.item_table)
+    changed = NaturalAscent(in_place=True).forget(given, train, request, readiness)
+    assert changed.recommender.user_table is given.user_table
+    assert given.user_table.tobytes() == copied.recommender.user_table.tobytes()
+    assert changed.recommender.item_table.tobytes() == copied.recommender.item_table.tobytes()
+    for name, value in vars(copied.readiness.sums).items():
+        assert torch.equal(getattr(changed.readiness.sums, name), value), name
+
+
 @FORMS
 def test_items_stay_on_the_sphere(spherical, train, form):
     lengths = np.linalg.norm(moved_items(NaturalAscent(form, 5), spherical, train, accounts(train)), axis=1)
