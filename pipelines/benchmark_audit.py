@@ -50,7 +50,8 @@ from recsys_unlearn.experiments.recipes import RECIPES
 from recsys_unlearn.experiments.setting import SYNTHETIC, read_dataset
 from recsys_unlearn.metrics import evaluate
 from recsys_unlearn.readiness.natural import NaturalReadiness
-from recsys_unlearn.recommenders.factorization import Factorization
+from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
+from recsys_unlearn.recommenders.registry import load_recommender, recommender_kind
 from recsys_unlearn.tracking.attack_figures import harm_figure, relearning_figure, roc_figure
 from recsys_unlearn.tracking.figures import score_figure
 from recsys_unlearn.unlearning.contract import ForgetRequest
@@ -108,11 +109,11 @@ def parse() -> argparse.Namespace:
 # --- power ---------------------------------------------------------------------------------------
 
 
-def model(options, everybody, groups, number) -> Factorization:
+def model(options, everybody, groups, number) -> EmbeddingRecommender:
     """Train the ring's model, or read it."""
     place = options.keep / str(number) if options.keep else None
     if place and place.exists():
-        return Factorization.load(place)
+        return load_recommender(place)
     print(f"training model {number}", file=sys.stderr)
     fitted = fit(options, everybody.without_users(left_out(groups, number)))
     if place:
@@ -120,11 +121,11 @@ def model(options, everybody, groups, number) -> Factorization:
     return fitted
 
 
-def fit(options, interactions, seed=0) -> Factorization:
-    recipe = RECIPES[options.recipe].options
+def fit(options, interactions, seed=0) -> EmbeddingRecommender:
+    recipe = RECIPES[options.recipe]
     synthetic = options.dataset is None or options.dataset in SYNTHETIC
-    epochs = options.epochs or (SYNTHETIC_EPOCHS if synthetic else recipe.epochs)
-    return Factorization(replace(recipe, epochs=epochs, seed=seed)).fit(interactions)
+    epochs = options.epochs or (SYNTHETIC_EPOCHS if synthetic else recipe.options.epochs)
+    return recommender_kind(recipe.model)(replace(recipe.options, epochs=epochs, seed=seed)).fit(interactions)
 
 
 def repetitions(options, everybody, groups, models) -> list[dict]:

@@ -46,6 +46,8 @@ OURS = ("spectral", "low_rank_ease", "factorization")
 TUNED = {  # chosen on validation data of the data set; others get the defaults
     ("gowalla", "factorization"): RECIPES["gowalla"].options,
     ("ml-1m-lcfn", "factorization"): RECIPES["ml-1m"].options,
+    ("ml-1m-lcfn", "light_gcn"): RECIPES["light-gcn"].options,
+    ("ml-1m-lcfn", "two_tower"): RECIPES["two-tower"].options,
 }
 LEVELS = (0.15, 0.16, 0.17, 0.18, 0.185, 0.19, 0.25, 0.26, 0.27, 0.28)
 COLUMNS = ("model", "library", "recall@20", "ndcg@20")

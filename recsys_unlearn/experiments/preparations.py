@@ -4,15 +4,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from recsys_unlearn.errors import UsageError
 from recsys_unlearn.experiments.setting import Original, Setting
 from recsys_unlearn.interactions.contract import Interactions, Splits
 from recsys_unlearn.readiness.assumed import assumed
 from recsys_unlearn.readiness.calibrated import calibrate, half_of
 from recsys_unlearn.readiness.natural import NaturalReadiness
 from recsys_unlearn.readiness.ready2unlearn import make_ready
+from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 from recsys_unlearn.recommenders.factorization import Factorization
 
-Prepare = Callable[[Factorization, Splits], tuple[Factorization, NaturalReadiness | None]]
+Prepare = Callable[[EmbeddingRecommender, Splits], tuple[EmbeddingRecommender, NaturalReadiness | None]]
 
 
 @dataclass(frozen=True)
@@ -34,22 +36,30 @@ class Preparation:
     uses_strangers: bool = False
 
 
-def _none(recommender: Factorization, splits: Splits) -> tuple[Factorization, NaturalReadiness | None]:
+def _none(
+    recommender: EmbeddingRecommender, splits: Splits
+) -> tuple[EmbeddingRecommender, NaturalReadiness | None]:
     return recommender, assumed(recommender, splits.train)
 
 
-def _natural(recommender: Factorization, splits: Splits) -> tuple[Factorization, NaturalReadiness | None]:
+def _natural(
+    recommender: EmbeddingRecommender, splits: Splits
+) -> tuple[EmbeddingRecommender, NaturalReadiness | None]:
     return recommender, NaturalReadiness.measure(recommender, splits.train)
 
 
-def _calibrated(recommender: Factorization, splits: Splits) -> tuple[Factorization, NaturalReadiness | None]:
+def _calibrated(
+    recommender: EmbeddingRecommender, splits: Splits
+) -> tuple[EmbeddingRecommender, NaturalReadiness | None]:
     readiness = NaturalReadiness.measure(recommender, splits.train)
     return recommender, calibrate(recommender, splits.train, half_of(splits.strangers)[0], readiness)
 
 
 def _ready2unlearn(
-    recommender: Factorization, splits: Splits
-) -> tuple[Factorization, NaturalReadiness | None]:
+    recommender: EmbeddingRecommender, splits: Splits
+) -> tuple[EmbeddingRecommender, NaturalReadiness | None]:
+    if not isinstance(recommender, Factorization):
+        raise UsageError(f"ready2unlearn goes on training a factorization, and {recommender.name!r} is none")
     ready = make_ready(recommender, splits.train)
     return ready, NaturalReadiness.measure(ready, splits.train)
 
@@ -75,7 +85,7 @@ class Prepared:
     """
 
     name: str
-    recommender: Factorization
+    recommender: EmbeddingRecommender
     readiness: NaturalReadiness | None
     strangers: Interactions
     seconds: float
@@ -91,7 +101,7 @@ def prepared(name: str, original: Original) -> Prepared:
     return Prepared(name, recommender, readiness, unseen, seconds)
 
 
-def oracle_of(name: str, setting: Setting) -> Factorization:
+def oracle_of(name: str, setting: Setting) -> EmbeddingRecommender:
     """Return the retrain, prepared like its original where the preparation moves the tables."""
     preparation = PREPARATIONS[name]
     if not preparation.moves:

@@ -1,25 +1,32 @@
 """How the originals are trained that benchmarks forget from."""
 
 from dataclasses import dataclass
+from typing import Any
 
+from recsys_unlearn.recommenders.implicit_options import AlsOptions, BprOptions
+from recsys_unlearn.recommenders.light_gcn_options import LightGcnOptions
 from recsys_unlearn.recommenders.options import FactorizationOptions
+from recsys_unlearn.recommenders.two_tower_options import TwoTowerOptions
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hyper-parameters of an original.
+    """What kind of recommender an original is, and its hyper-parameters.
 
     Parameters
     ----------
     options
-        Of the factorisation.
+        Of the recommender.
     validation
         Share of the training pairs that is held out to say when to stop; 0 trains all epochs on all pairs,
         for recipes whose number of epochs was chosen before.
+    model
+        Name of the recommender; one with a user table and an item table.
     """
 
-    options: FactorizationOptions
+    options: Any
     validation: float = 0.0
+    model: str = "factorization"
 
 
 RECIPES = {
@@ -27,6 +34,13 @@ RECIPES = {
     # The next two were chosen on gowalla/with_validation, and on 10 % of ml-1m-lcfn's training pairs.
     "gowalla": Recipe(FactorizationOptions(epochs=24, temperature=0.1, negatives=1024)),
     "ml-1m": Recipe(FactorizationOptions(epochs=24, temperature=0.17, batch_size=8192, learning_rate=0.01)),
+    # The same step on other models; the last two have what was chosen for the factorisation on ml-1m-lcfn.
+    "als": Recipe(AlsOptions(), model="als"),
+    "bpr": Recipe(BprOptions(), model="bpr"),
+    "light-gcn": Recipe(LightGcnOptions(epochs=24, temperature=0.17, learning_rate=0.01), model="light_gcn"),
+    "two-tower": Recipe(
+        TwoTowerOptions(epochs=24, temperature=0.17, batch_size=8192, learning_rate=0.01), model="two_tower"
+    ),
     # FORGETTING.md, section 3.
     "prototype": Recipe(
         FactorizationOptions(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,9 @@ from recsys_unlearn.experiments.cohorts import draw_cohort
 from recsys_unlearn.experiments.recipes import RECIPES
 from recsys_unlearn.interactions import IngestOptions, Interactions, InteractionStore, Splits, ingest
 from recsys_unlearn.interactions.synthetic import SPARSE, SyntheticOptions, generate
-from recsys_unlearn.recommenders.factorization import Factorization
+from recsys_unlearn.recommenders.contract import Recommender
+from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
+from recsys_unlearn.recommenders.registry import load_recommender, recommender_kind
 from recsys_unlearn.unlearning.contract import ForgetRequest
 
 SECONDS_FILE = "seconds.json"
@@ -36,7 +39,7 @@ class Original:
     seed: int
     splits: Splits
     trained: "Trained"
-    recommender: Factorization
+    recommender: EmbeddingRecommender
     seconds_fit: float
 
 
@@ -53,7 +56,7 @@ class Setting:
     start: Original
     cohort: str
     forgotten: np.ndarray
-    oracle: Factorization
+    oracle: EmbeddingRecommender
     seconds_retrain: float
 
     @property
@@ -102,11 +105,11 @@ class Trained:
     def __init__(self, directory: Path | None) -> None:
         self.directory = directory
 
-    def get(self, name: str, train: Callable[[], Factorization]) -> tuple[Factorization, float]:
+    def get(self, name: str, train: Callable[[], Recommender]) -> tuple[Any, float]:
         """Return the model and the seconds its training took, whenever that was."""
         place = self.directory / name if self.directory else None
         if place and (place / SECONDS_FILE).exists():
-            return Factorization.load(place), json.loads((place / SECONDS_FILE).read_text())
+            return load_recommender(place), json.loads((place / SECONDS_FILE).read_text())
         start = time.perf_counter()
         recommender = train()
         seconds = time.perf_counter() - start
@@ -121,7 +124,7 @@ def train_original(dataset: Path | str | None, recipe: str, seed: int, keep: Pat
     chosen = RECIPES[recipe]
     name, splits = read_dataset(dataset, seed, chosen.validation)
     trained = Trained(keep / f"{name}-{recipe}-{seed}" if keep else None)
-    fresh = Factorization(replace(chosen.options, seed=seed))
+    fresh = recommender_kind(chosen.model)(replace(chosen.options, seed=seed))
     recommender, seconds = trained.get("original", lambda: fresh.fit(splits.train, splits.validation))
     return Original(name, seed, splits, trained, recommender, seconds)
 

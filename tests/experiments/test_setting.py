@@ -1,11 +1,18 @@
 """Models are kept between calls, and an oracle saw nobody of the cohort."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from recsys_unlearn.errors import UsageError
+from recsys_unlearn.experiments import setting
 from recsys_unlearn.experiments.figures import Measured
 from recsys_unlearn.experiments.preparations import PREPARATIONS, prepared
-from recsys_unlearn.experiments.setting import Trained, read_dataset, with_oracle
+from recsys_unlearn.experiments.recipes import RECIPES
+from recsys_unlearn.experiments.setting import Trained, read_dataset, train_original, with_oracle
+from recsys_unlearn.recommenders.implicit_engines import Als
+from recsys_unlearn.recommenders.implicit_options import AlsOptions
 
 
 def test_a_kept_model_is_not_trained_again(tmp_path, spherical):
@@ -30,11 +37,11 @@ def test_nothing_is_kept_without_a_place(spherical):
 
 
 def test_the_oracle_knows_nobody_of_the_cohort(original):
-    setting = with_oracle(original, "random", 0.1)
-    assert len(setting.forgotten) == 6
-    assert not setting.oracle.user_table[setting.forgotten].any()
-    assert np.union1d(setting.retained, setting.forgotten).tolist() == list(range(60))
-    assert not np.intersect1d(setting.retained, setting.forgotten).size
+    drawn = with_oracle(original, "random", 0.1)
+    assert len(drawn.forgotten) == 6
+    assert not drawn.oracle.user_table[drawn.forgotten].any()
+    assert np.union1d(drawn.retained, drawn.forgotten).tolist() == list(range(60))
+    assert not np.intersect1d(drawn.retained, drawn.forgotten).size
 
 
 @pytest.mark.parametrize("name", PREPARATIONS)
@@ -55,6 +62,25 @@ def test_every_kind_of_readiness_is_measured_against_its_own_oracle(original, na
 def test_calibration_leaves_half_of_the_strangers_to_the_audit(original):
     used, whole = prepared("calibrated", original).strangers, prepared("natural", original).strangers
     assert 0 < len(used) < len(whole)
+
+
+@pytest.mark.parametrize("recipe", ["als", "bpr", "two-tower"])
+def test_a_recipe_of_another_kind_is_trained_kept_and_retrained(tmp_path, monkeypatch, recipe):
+    few = replace(RECIPES[recipe], options=replace(RECIPES[recipe].options, epochs=1, dim=8))
+    monkeypatch.setitem(setting.RECIPES, recipe, few)
+    original = train_original("synthetic", recipe, 0, tmp_path)
+    assert original.recommender.name == few.model
+    oracle = with_oracle(original, "random", 0.05)
+    assert type(oracle.oracle) is type(original.recommender)
+    assert not oracle.oracle.user_table[oracle.forgotten].any()
+    again = train_original("synthetic", recipe, 0, tmp_path).recommender
+    assert again.item_table.tobytes() == original.recommender.item_table.tobytes()
+
+
+def test_only_a_factorization_is_made_ready2unlearn(original):
+    als = Als(AlsOptions(epochs=1, dim=4)).fit(original.splits.train)
+    with pytest.raises(UsageError, match="'als' is none"):
+        prepared("ready2unlearn", replace(original, recommender=als))
 
 
 @pytest.mark.parametrize("name", ["synthetic", "synthetic-sparse"])
