@@ -35,6 +35,7 @@ from recsys_unlearn.experiments.preparations import PREPARATIONS, Prepared, prep
 from recsys_unlearn.experiments.recipes import RECIPES
 from recsys_unlearn.experiments.records import record
 from recsys_unlearn.experiments.setting import Setting, train_original, with_oracle
+from recsys_unlearn.recommenders.registry import recommender_kind
 from recsys_unlearn.unlearning.contract import ForgetRequest, ForgetResult, Unlearner
 from recsys_unlearn.unlearning.gradient_ascent import GradientAscent
 from recsys_unlearn.unlearning.healed_ascent import HealedAscent
@@ -98,10 +99,13 @@ def parse() -> argparse.Namespace:
     add("--workspace", type=Path, metavar="DIR", help="log to the MLflow of this workspace, as nested runs")
     add("--json", action="store_true", help="print rows instead of a table")
     options = parser.parse_args()
+    kind = recommender_kind(RECIPES[options.recipe].model)
+    known = [name for name, method in METHODS.items() if issubclass(kind, method.forgets_from)]
+    known.append(ONE_BY_ONE)
     if list(options.methods) == ["all"]:
-        options.methods = [*METHODS, ONE_BY_ONE]
-    if unknown := [name for name in options.methods if name not in (*METHODS, ONE_BY_ONE)]:
-        parser.error(f"no method {unknown[0]!r}; there are {', '.join((*METHODS, ONE_BY_ONE))}")
+        options.methods = known
+    if unknown := [name for name in options.methods if name not in known]:
+        parser.error(f"no method {unknown[0]!r} for {kind.name}; there are {', '.join(known)}")
     return options
 
 
@@ -122,8 +126,9 @@ def at_once(method: Unlearner, setting: Setting, start: Prepared) -> ForgetResul
 
 def one_by_one(setting: Setting, start: Prepared) -> ForgetResult:
     """Forget the cohort as it would arrive in life, each deletion starting from the last."""
-    train, method = setting.start.splits.train, NaturalAscent()
-    result = ForgetResult(start.recommender, start.readiness, setting.forgotten, setting.forgotten)
+    train, method, first = setting.start.splits.train, NaturalAscent(in_place=True), start.recommender
+    own = first.with_tables(first.user_table.copy(), first.item_table)
+    result = ForgetResult(own, start.readiness, setting.forgotten, setting.forgotten)
     for user in setting.forgotten:
         request = ForgetRequest.of_accounts(train, np.array([user]))
         result = method.forget(result.recommender, train, request, result.readiness)

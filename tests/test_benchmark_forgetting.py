@@ -136,5 +136,16 @@ def test_cohorts_and_kinds_of_readiness_have_rows_of_their_own(lightgcn):
 def test_an_unknown_method_is_refused_with_the_list():
     with pytest.raises(subprocess.CalledProcessError) as refused:
         run("--methods", "magic")
-    assert "no method 'magic'; there are natural" in refused.value.stderr
+    assert "no method 'magic' for factorization; there are natural" in refused.value.stderr
     assert "Traceback" not in refused.value.stderr
+
+
+def test_all_methods_are_those_for_the_kind_of_model():
+    """Exact subtraction is for item-item models, sweeps are for ALS: neither holds the others up."""
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        run("--methods", "exact", "untrain_als")
+    assert "no method 'exact' for factorization" in refused.value.stderr
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        run("--recipe", "als", "--methods", "exact")
+    listed = refused.value.stderr.partition("there are ")[2]
+    assert "untrain_als" in listed and "exact" not in listed and "healed" not in listed
