@@ -3,8 +3,8 @@
 Every model is trained on all of train.txt and evaluated on all of test.txt, which no setting below was
 chosen on. Seconds of a fit exclude imports and reading, the total does not; peak memory is the process's
 before evaluation. Where others use the cores, compare cpu_seconds_fit. With --curve, models that learn in
-passes are trained again with fewer of them: the seconds to reach a level of recall are those of the cheapest
-training that reaches it.
+passes are trained again with fewer of them, and closed forms that can be had for less with less: the seconds
+to reach a level of recall are those of the cheapest training that reaches it.
 
 EASE is left out, with a message, where items squared do not fit. RecTools does not install beside the pins
 (0.19 asks for numpy 1.26, pandas 2 and its own build of implicit); RecBole brings ray and is not run here.
@@ -49,6 +49,13 @@ TUNED = {  # chosen on validation data of the data set; others get the defaults
     ("ml-1m-lcfn", "light_gcn"): RECIPES["light-gcn"].options,
     ("ml-1m-lcfn", "two_tower"): RECIPES["two-tower"].options,
 }
+CHEAPER = {  # settings of trainings that take less time and rank a little worse, the cheapest first
+    "spectral": (
+        ["spectral.low_pass=0", "spectral.damping=0"],  # the linear filter alone
+        ["spectral.dim=64", "spectral.sweeps=3"],
+        ["spectral.dim=128", "spectral.sweeps=3"],
+    )
+}
 LEVELS = (0.15, 0.16, 0.17, 0.18, 0.185, 0.19, 0.25, 0.26, 0.27, 0.28)
 COLUMNS = ("model", "library", "recall@20", "ndcg@20")
 COLUMNS += ("seconds_fit", "cpu_seconds_fit", "seconds_total", "peak_memory_mb")
@@ -61,8 +68,8 @@ def main():
         return
     rows = []
     for model in [*options.models, *options.peers]:
-        for passes in passes_of(model, options):
-            row = in_its_own_process(model, passes, options)
+        for passes, cheaper in trainings(model, options):
+            row = in_its_own_process(model, passes, cheaper, options)
             print(line(row), file=sys.stderr)
             rows.append(row)
     report = {"rows": full(rows), "seconds_to_recall": seconds_to_recall(rows), "curve": curve(rows)}
@@ -83,7 +90,7 @@ def parse():
     parser.add_argument("--threads", type=int, default=2, help="of every fit (%(default)s)")
     parser.add_argument("--set", nargs="*", default=[], metavar="MODEL.OPTION=VALUE", help="of ours")
     parser.add_argument("--passes", type=int, help="of every model that learns in passes")
-    parser.add_argument("--curve", action="store_true", help="also train with fewer passes")
+    parser.add_argument("--curve", action="store_true", help="also train with fewer passes or for less")
     parser.add_argument("--out", type=Path, metavar="FILE.json")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="quality against time")
     parser.add_argument("--only", help=argparse.SUPPRESS)
@@ -93,14 +100,14 @@ def parse():
 # --- one fit -------------------------------------------------------------------------------------
 
 
-def in_its_own_process(model, passes, options):
+def in_its_own_process(model, passes, cheaper, options):
     """Run this script for one model alone, so that memory and threads are its own."""
     command = [sys.executable, __file__, "--dataset", str(options.dataset), "--only", model]
-    command += ["--threads", str(options.threads), "--set", *options.set]
+    command += ["--threads", str(options.threads), "--set", *options.set, *cheaper]
     command += ["--passes", str(passes)] if passes else []
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(options.threads))
-    if model.startswith("implicit"):
-        threads["OPENBLAS_NUM_THREADS"] = "1"  # as it asks for
+    if model.startswith("implicit") or model == "spectral":
+        threads["OPENBLAS_NUM_THREADS"] = "1"  # as implicit asks for, and the command line sets
     own, start = os.environ | threads, time.perf_counter()
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=own)  # noqa: S603 this script
     if done.returncode:
@@ -111,6 +118,7 @@ def in_its_own_process(model, passes, options):
 def fit_one(options):
     train, test = read_published_split(options.dataset)
     row = {"dataset": options.dataset.name, "model": options.only, "passes": options.passes}
+    row["set"] = [each for each in options.set if each.startswith(f"{options.only}.")]
     library, fit = side(options)
     try:
         fit(toy())  # imports, and what libraries set up on their first call
@@ -153,33 +161,36 @@ def settings(options):
         place, _, value = each.partition("=")
         if place.startswith(f"{name}."):
             given[place.removeprefix(f"{name}.")] = json.loads(value)
-    return replace(chosen, **{key: value for key, value in given.items() if key in known and value})
+    known_and_given = {key: value for key, value in given.items() if key in known and value is not None}
+    return replace(chosen, **known_and_given)
 
 
 # --- many rows -----------------------------------------------------------------------------------
 
 
-def passes_of(model, options):
-    """What to train: as many passes as the model's settings say, and with --curve also fewer."""
+def trainings(model, options):
+    """What to train, in passes and further settings: as the settings say, and with --curve also for less."""
     options.only = model
     if model in PEERS:
         whole = ITERATIVE.get(model) and (options.passes or ITERATIVE[model])
     else:
         whole = getattr(settings(options), "epochs", None)
     options.only = None
-    if not options.curve or not whole:
-        return [whole]
-    return [2**power for power in range(20) if 2**power < whole] + [whole]
+    if not options.curve:
+        return [(whole, [])]
+    if not whole:
+        return [(whole, settings) for settings in (*CHEAPER.get(model, ()), [])]
+    return [(2**power, []) for power in range(20) if 2**power < whole] + [(whole, [])]
 
 
 def full(rows):
-    """The last row of each model: with all its passes."""
+    """The last row of each model: with all its passes and settings."""
     return list({row["model"]: row for row in rows}.values())
 
 
 def curve(rows):
-    """Points (seconds, recall) of each model, by its number of passes."""
-    keys = ("passes", "seconds_fit", "recall@20")
+    """Points (seconds, recall) of each model, by its number of passes and its settings."""
+    keys = ("passes", "set", "seconds_fit", "recall@20")
     points = {}
     for row in rows:
         if "error" not in row:
@@ -210,7 +221,8 @@ def line(row):
         return f"{row['model']:16} {row['error']}"
     figures = f"{row['recall@20']:.4f} {row['ndcg@20']:.4f} {row['seconds_fit']:9.1f} s fit"
     passes = f" ({row['passes']} passes)" if row["passes"] else ""
-    return f"{row['model']:16} {figures} {row['peak_memory_mb']:8.0f} MB{passes}"
+    given = "".join(f" {each}" for each in row["set"])
+    return f"{row['model']:16} {figures} {row['peak_memory_mb']:8.0f} MB{passes}{given}"
 
 
 def print_table(report):

@@ -23,6 +23,7 @@ from recsys_unlearn.recommenders.incidence import co_counts
 from recsys_unlearn.recommenders.item_item import ItemItemRecommender, check_in_use
 from recsys_unlearn.recommenders.item_item_options import ItemKnnOptions
 from recsys_unlearn.recommenders.softmax import Geometry
+from recsys_unlearn.recommenders.sparse_products import strongest
 
 
 class ItemKnn(ItemItemRecommender):
@@ -74,7 +75,7 @@ class ItemKnn(ItemItemRecommender):
         both.eliminate_zeros()
         owner = np.repeat(np.arange(self.n_items), np.diff(both.indptr))
         both.data /= root[owner] * root[both.indices] + self.options.shrinkage
-        return strongest(both.astype(np.float32), self.options.neighbours)
+        return strongest(both.astype(np.float32), 0, self.options.neighbours)
 
     def summed(self, rows: sparse.csr_matrix) -> np.ndarray:
         """X W."""
@@ -112,16 +113,3 @@ def _compressed(triangle: sparse.csr_matrix) -> dict[str, np.ndarray]:
     triangle.sort_indices()
     starts, columns = triangle.indptr.astype(np.int64), triangle.indices.astype(np.int32)
     return {"counts": triangle.data.astype(np.int32), "columns": columns, "starts": starts}
-
-
-def strongest(similarity: sparse.csr_matrix, count: int) -> sparse.csr_matrix:
-    """Keep the ``count`` largest of each row; equal ones in the order of the catalogue."""
-    kept = []
-    for start, end in zip(similarity.indptr[:-1], similarity.indptr[1:], strict=True):
-        best = np.argsort(-similarity.data[start:end], kind="stable")[:count]
-        kept.append(start + np.sort(best))
-    places = np.concatenate(kept)
-    starts = np.cumsum([0, *map(len, kept)])
-    return sparse.csr_matrix(
-        (similarity.data[places], similarity.indices[places], starts), shape=similarity.shape
-    )

@@ -5,6 +5,7 @@ The blocks depend on the matrix alone, so that the result is the same bytes on a
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -15,9 +16,14 @@ T = TypeVar("T")
 BLOCKS = 64  # enough to keep threads busy to the end, and to hold little of a product at a time
 
 
-def product(rows: sparse.csr_matrix, table: np.ndarray, threads: int) -> np.ndarray:
-    """``rows @ table``, (n, d), for a sparse and a dense matrix."""
-    return np.concatenate(_by_blocks(rows, lambda _, block: block @ table, threads))
+def product(rows: sparse.csr_matrix, table: np.ndarray, threads: int, out: np.ndarray) -> np.ndarray:
+    """``rows @ table``, (n, d), for a sparse and a dense matrix; written to ``out``, and that returned."""
+
+    def write(first: int, block: sparse.csr_matrix) -> None:
+        out[first : first + block.shape[0]] = block @ table
+
+    _by_blocks(rows, write, threads)
+    return out
 
 
 def strongest_products(
@@ -28,7 +34,7 @@ def strongest_products(
     Only entries above 0 count; equal ones are kept in the order of the columns. The whole product, which
     may be much larger, is never in memory.
     """
-    kept = _by_blocks(rows, lambda first, block: _strongest(block @ columns, first, count), threads)
+    kept = _by_blocks(rows, lambda first, block: strongest(block @ columns, first, count), threads)
     return sparse.csr_matrix(sparse.vstack(kept, format="csr"))
 
 
@@ -39,12 +45,17 @@ def _by_blocks(
     inner = np.searchsorted(matrix.indptr, np.linspace(0, matrix.nnz, BLOCKS + 1)[1:-1])
     bounds = np.unique([0, *inner.clip(max=matrix.shape[0]), matrix.shape[0]]).tolist()
     with ThreadPoolExecutor(threads) as pool:
-        pairs = zip(bounds[:-1], bounds[1:], strict=True)
-        return list(pool.map(lambda pair: work(pair[0], matrix[pair[0] : pair[1]]), pairs))
+        return list(pool.map(lambda pair: work(pair[0], matrix[slice(*pair)]), pairwise(bounds)))
 
 
-def _strongest(block: sparse.csr_matrix, first: int, count: int) -> sparse.csr_matrix:
-    """What is kept of a block of products, whose own columns begin at ``first``."""
+def strongest(block: sparse.csr_matrix, first: int, count: int) -> sparse.csr_matrix:
+    """Keep the ``count`` largest of each row, above 0 and off the diagonal; writes to ``block``.
+
+    Parameters
+    ----------
+    block
+        Rows ``first``, ``first + 1``, ... of a square matrix. Of equal entries the first columns are kept.
+    """
     lengths = np.diff(block.indptr)
     own = np.repeat(np.arange(first, first + len(lengths), dtype=block.indices.dtype), lengths)
     block.data[block.indices == own] = 0

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from recsys_unlearn.errors import ConfigError, NothingLeft
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.recommenders.spectral import Spectral, SpectralOptions, largest_eigenpairs, normalized
 
-WHOLE = SpectralOptions(dim=6, neighbours=40, sweeps=60)
+WHOLE = SpectralOptions(dim=6, neighbours=40, sweeps=120)
 
 
 def dense(interactions):
@@ -65,6 +66,38 @@ def test_the_largest_eigenvalue_of_a_normalised_graph_is_one(train):
     graph = normalized(train)
     start = np.ones((train.n_items, 1), np.float32)
     assert largest_eigenpairs(graph, start, 1, 40)[0][0] == pytest.approx(1, abs=1e-5)
+
+
+def test_a_filter_that_only_a_few_users_made_has_no_more_directions_than_they():
+    users = Interactions.from_pairs([0, 0, 0, 1, 1, 2, 2], [0, 1, 2, 2, 3, 3, 4], 3, 5)
+    graph = normalized(users)
+    start = np.random.default_rng(0).standard_normal((5, 5)).astype(np.float32)
+    values, vectors = largest_eigenpairs(graph, start, 5, 60)
+    square = (graph.T @ graph).toarray()
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(square)[::-1], atol=1e-6)
+    np.testing.assert_allclose((vectors * values) @ vectors.T, square, atol=1e-5)
+    assert np.all(vectors[:, 3:] == 0)
+
+
+def test_the_linear_filter_alone_computes_no_directions(train):
+    options = replace(WHOLE, damping=0.0, low_pass=0.0)
+    model = Spectral(options).fit(train)
+    assert model.encoder.shape == model.decoder.shape == (train.n_items, 0)
+    scores = model.scores(np.arange(train.n_users), train)
+    np.testing.assert_allclose(scores, defined(train, options), rtol=2e-4, atol=2e-5)
+    again = Spectral(options).with_state(model.state())
+    np.testing.assert_array_equal(again.scores(np.arange(3), train), scores[:3])
+
+
+def test_two_threads_give_the_bytes_of_one(train):
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(Spectral(WHOLE).fit(train).state())
+    finally:
+        torch.set_num_threads(before)
+    assert all(found[0][name].tobytes() == array.tobytes() for name, array in found[1].items())
 
 
 def test_an_item_does_not_recommend_itself(train):
