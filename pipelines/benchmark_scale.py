@@ -8,6 +8,7 @@ Examples
 --------
     python pipelines/benchmark_scale.py                                    # 10^4 and 10^5 users, a minute
     python pipelines/benchmark_scale.py --users 10000 100000 1000000 10000000 --out scale.json
+    python pipelines/benchmark_scale.py --users 10000 100000 1000000 --untrained   # forgetting alone
 """
 
 import os
@@ -49,7 +50,7 @@ def main():
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 this script
         rows.append(json.loads(done.stdout))
         print_row(rows[-1], first=len(rows) == 1)
-    slopes = {name: slope(rows, name) for name in SLOPES} if len(rows) > 1 else {}
+    slopes = {name: slope(rows, name) for name in SLOPES if name in rows[0]} if len(rows) > 1 else {}
     for name, value in slopes.items():
         print(f"slope of log {name} over log users: {value:+.2f}")
     if options.out:
@@ -65,6 +66,7 @@ def parse():
     parser.add_argument("--history", type=int, default=20, help="interactions of a user (%(default)s)")
     parser.add_argument("--dim", type=int, default=32, help="width of the tables (%(default)s)")
     parser.add_argument("--deletions", type=int, default=20, help="one after the other (%(default)s)")
+    parser.add_argument("--untrained", action="store_true", help="draw the tables instead of training them")
     parser.add_argument("--out", type=Path, metavar="FILE.json")
     parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -76,14 +78,23 @@ def measure(n_users, options):
     settings = FactorizationOptions(
         dim=options.dim, optimizer="rowwise_adagrad", learning_rate=0.05, epochs=1, batch_size=8192
     )
-    Factorization(settings).fit(train.where(np.arange(len(train)) < 1000))  # imports
-    model, seconds = timed(lambda: Factorization(settings).fit(train))
-    row["train_us_per_interaction"] = 1e6 * seconds / len(train)
+    model = Factorization(settings).fit(train.where(np.arange(len(train)) < 1000))  # imports
+    if options.untrained:
+        model = model.with_tables(*(drawn(n, options.dim) for n in (n_users, options.items)))
+    else:
+        model, seconds = timed(lambda: Factorization(settings).fit(train))
+        row["train_us_per_interaction"] = 1e6 * seconds / len(train)
     readiness, row["readiness_s"] = timed(lambda: NaturalReadiness.measure(model, train))
     _, row["index_s"] = timed(lambda: ItemIndex.build(model.item_table))
     row["forget_ms_per_user"] = 1e3 * deletion_seconds(model, train, readiness, options)
     row["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return row
+
+
+def drawn(rows, dim):
+    """float32 (rows, dim), for tables of which only the size matters."""
+    table = generator(0, "tables", rows).standard_normal((rows, dim), dtype=np.float32)
+    return table / np.linalg.norm(table, axis=1, keepdims=True)
 
 
 def histories(n_users, options):

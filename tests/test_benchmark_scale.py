@@ -28,6 +28,13 @@ def test_each_size_is_a_row_and_slopes_follow(tmp_path):
     assert printed.count("slope of log") == 4
 
 
+def test_forgetting_can_be_measured_alone(tmp_path):
+    small = ("--items", 40, "--history", 5, "--dim", 4, "--deletions", 2)
+    printed = run("--users", 50, 100, *small, "--untrained")
+    assert "train_us_per_interaction" not in printed
+    assert "forget_ms_per_user" in printed and printed.count("slope of log") == 3
+
+
 @pytest.mark.parametrize(("values", "expected"), [((3, 3, 3), 0), ((1, 10, 100), 1), ((4, 40, 400), 1)])
 def test_the_slope_is_the_exponent(values, expected):
     slope = runpy.run_path(str(SCRIPT))["slope"]

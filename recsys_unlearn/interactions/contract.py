@@ -51,13 +51,13 @@ class Interactions:
         n_items: int | None = None,
     ) -> "Interactions":
         """Build from row numbers in any order; duplicates are dropped."""
-        pairs = np.unique(np.stack([np.asarray(users, np.int32), np.asarray(items, np.int32)], 1), axis=0)
-        u, i = pairs.reshape(-1, 2).T
+        u, i = np.asarray(users, np.int64), np.asarray(items, np.int64)
         n_users, n_items = (
             int(rows.max(initial=-1)) + 1 if size is None else size
             for rows, size in ((u, n_users), (i, n_items))
         )
-        return cls(np.ascontiguousarray(u), np.ascontiguousarray(i), n_users, n_items)
+        pairs = np.divmod(np.unique(u * n_items + i), max(n_items, 1))
+        return cls(*(rows.astype(np.int32) for rows in pairs), n_users, n_items)
 
     def __len__(self) -> int:
         return len(self.users)
