@@ -56,8 +56,8 @@ class Interactions:
             int(rows.max(initial=-1)) + 1 if size is None else size
             for rows, size in ((u, n_users), (i, n_items))
         )
-        pairs = np.divmod(np.unique(u * n_items + i), max(n_items, 1))
-        return cls(*(rows.astype(np.int32) for rows in pairs), n_users, n_items)
+        u, i = np.divmod(np.unique(u * n_items + i), max(n_items, 1))
+        return cls(u.astype(np.int32), i.astype(np.int32), n_users, n_items)
 
     def __len__(self) -> int:
         return len(self.users)

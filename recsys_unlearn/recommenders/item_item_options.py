@@ -15,7 +15,7 @@ class EaseOptions:
         λ, added to the diagonal of the item-item counts.
     """
 
-    regularization: float = 300.0
+    regularization: float = 600.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be inverted: an item without users has a row of zeros and λ."""
@@ -35,7 +35,7 @@ class ItemKnnOptions:
         h of n_ij / (√(n_i n_j) + h): similarities that rest on few users count for less.
     """
 
-    neighbours: int = 200
+    neighbours: int = 20
     shrinkage: float = 20.0
 
     def __post_init__(self) -> None:

@@ -229,3 +229,10 @@ def test_progress_is_told_by_step(workspace):
     train(workspace, replace(TINY_MODEL, epochs=2), lambda step, done, of: told.append((step, done, of)))
     assert ("training", 1, 2) in told and ("training", 2, 2) in told
     assert all(0 <= done <= of for _, done, of in told)
+
+
+def test_mlflow_has_no_digest_that_an_old_copy_of_the_data_could_be_tried_against(workspace):
+    digest = workspace.store().digest
+    run = workspace.registry().tracker.client.get_run(workspace.registry().champion().run_id)
+    assert run.data.tags["dataset_digest"] == workspace.key().data(digest)
+    assert digest[:16] not in (workspace.root / "mlruns" / "mlflow.db").read_bytes().decode("latin-1")

@@ -117,8 +117,8 @@ class Service:
         durable.write_json(self.batch.directory / EVIDENCE, found)
 
     def _publish(self, candidate: Candidate, parent: Opened, run: Run) -> Version:
-        store = self.store
-        run.dataset(store.digest, store.n_users, store.n_items, len(self.splits.train))
+        store, key = self.store, self.workspace.key()
+        run.dataset(key.data(store.digest), store.n_users, store.n_items, len(self.splits.train))
         with self.clock.part("publish"):
             return self.registry.publish(
                 _files(candidate).directory, run, parent=parent.version.number, tags=self._tags(candidate)
@@ -127,7 +127,7 @@ class Service:
     def _tags(self, candidate: Candidate) -> dict[str, str]:
         return {
             STORE_TAG: self.store.store_id,
-            FINGERPRINT_TAG: self.batch.plan.fingerprint,
+            FINGERPRINT_TAG: self.workspace.key().data(self.batch.plan.fingerprint),
             BATCH_TAG: self.batch.name,
             "method": candidate.made_by["method"],
             "guarantee": candidate.made_by["guarantee"],
