@@ -78,7 +78,7 @@ class Suppression:
         item_hashes = {item: self.key.item(item) for item in set(items)}
         named = ((user_hashes[user], item_hashes[item]) for user, item in zip(users, items, strict=True))
         found = (self.key.pair(user, item) in self._pairs.get(user, ()) for user, item in named)
-        return np.fromiter(found, bool, len(users))
+        return np.fromiter(found, bool)  # to its end, where zip sees that the lengths differ
 
     def hashes(self) -> list[str]:
         """Keyed hashes of all suppressed users, ascending."""

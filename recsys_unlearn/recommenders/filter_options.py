@@ -18,11 +18,12 @@ class SpectralOptions:
     history_exponent
         p: an item of the history that n users have counts n^-p.
     item_exponent
-        q: the score of an item that n users have is multiplied by n^q; 1/2 undoes the normalisation.
+        q: the score of an item that n users have is multiplied by n^q; 1/2 undoes the normalisation. None:
+        chosen by :mod:`recsys_unlearn.recommenders.filter_choice`.
     damping
         c of w - c λ²: how much the tastes that everybody shares are held back.
     low_pass
-        w of w - c λ²: how much every one of the ``dim`` directions is raised.
+        w of w - c λ²: how much every one of the ``dim`` directions is raised. None: chosen likewise.
     sweeps
         Subspace iterations for the eigenvectors.
     """
@@ -30,9 +31,9 @@ class SpectralOptions:
     dim: int = 256
     neighbours: int = 500
     history_exponent: float = 0.25
-    item_exponent: float = 0.37
+    item_exponent: float | None = None
     damping: float = 0.5
-    low_pass: float = 0.05
+    low_pass: float | None = None
     sweeps: int = 5
     seed: int = 0
 
@@ -41,7 +42,8 @@ class SpectralOptions:
         names = ("dim", "neighbours", "sweeps")
         wrong = [f"{name} must be above 0" for name in names if not getattr(self, name) > 0]
         for name in ("history_exponent", "item_exponent", "damping", "low_pass"):
-            if not abs(getattr(self, name)) < float("inf"):  # NaN too
+            value = getattr(self, name)
+            if value is not None and not abs(value) < float("inf"):  # NaN too
                 wrong.append(f"{name} must be a number")
         if wrong:
             raise ConfigError("spectral: " + "; ".join(wrong))

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.recommenders.factorization import Factorization
+from recsys_unlearn.recommenders.graph_spectrum import normalized
 from recsys_unlearn.recommenders.light_gcn_options import LightGcnOptions
-from recsys_unlearn.recommenders.spectral import normalized
 
 if TYPE_CHECKING:
     from scipy import sparse

@@ -8,9 +8,11 @@ import torch
 
 from recsys_unlearn.errors import ConfigError, NothingLeft
 from recsys_unlearn.interactions.contract import Interactions
-from recsys_unlearn.recommenders.spectral import Spectral, SpectralOptions, largest_eigenpairs, normalized
+from recsys_unlearn.recommenders.filter_options import SpectralOptions
+from recsys_unlearn.recommenders.graph_spectrum import largest_eigenpairs, normalized
+from recsys_unlearn.recommenders.spectral import Spectral
 
-WHOLE = SpectralOptions(dim=6, neighbours=40, sweeps=120)
+WHOLE = SpectralOptions(dim=6, neighbours=40, sweeps=120, item_exponent=0.37, low_pass=0.05)
 
 
 def dense(interactions):
