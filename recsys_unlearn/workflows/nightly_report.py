@@ -86,7 +86,9 @@ def _numbers(numbers: Sequence[int]) -> str:
 def _audits(requests: Sequence[ForgetOutcome]) -> Iterator[str]:
     """One line for each version that was audited."""
     for outcome in {each.version: each for each in requests if each.audit.get("verdict")}.values():
-        auc = outcome.audit["auc"]
+        auc = outcome.audit["adjusted_auc"]
         figure = "–" if auc is None else f"{auc:.3f}"
-        found = f"{outcome.audit['verdict']} (membership AUC {figure})"
+        found = f"{outcome.audit['verdict']} (adjusted membership AUC {figure})"
         yield f"  audit of version {outcome.version}         {found}"
+        if outcome.guarantee == "exact" and outcome.audit["verdict"] in ("remembered", "over-forgotten"):
+            yield "  it was trained without them, so that they only differ from the strangers: old users, say"

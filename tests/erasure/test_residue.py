@@ -43,6 +43,46 @@ def test_other_directories_are_searched_and_some_left_out(workspace, tmp_path):
     assert kinds(workspace, NAME) == [("data/erasure/requests/1/target.json", "id")]
 
 
+def test_a_link_to_a_directory_is_not_followed(tmp_path):
+    """Its target is somebody else's to search, and a link to a directory above would never end."""
+    (tmp_path / "searched").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.log").write_text("canary-12-7f3a")
+    (tmp_path / "searched" / "loop").symlink_to("..")
+    found = scan(tmp_path / "searched", NAME)
+    assert (found.hits, found.files) == ([], 0)
+    assert kinds(tmp_path, NAME) == [("elsewhere/a.log", "id")]
+
+
+def test_what_is_named_twice_is_searched_once(tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "a.log").write_text("nobody")
+    found = scan(tmp_path, NAME, extra_dirs=[tmp_path / "inner", tmp_path])
+    assert (found.files, found.bytes) == (1, 6)
+
+
+def test_a_single_file_is_left_out_however_its_path_is_written(tmp_path, monkeypatch):
+    for name in ("a.log", "b.log"):
+        (tmp_path / name).write_text("canary-12-7f3a")
+    (tmp_path / "link").symlink_to("a.log")
+    monkeypatch.chdir(tmp_path)
+    for skip in (tmp_path / "a.log", Path("a.log"), tmp_path / "link"):
+        assert kinds(tmp_path, NAME, skip=[skip]) == [("b.log", "id")]
+
+
+def test_a_name_that_is_found_is_shown_nowhere(tmp_path):
+    """Neither for the name, nor for what is in the file, nor for what could not be read of it."""
+    directory = tmp_path / "of canary-12-7f3a"
+    directory.mkdir()
+    (directory / "a.gz").write_bytes(gzip.compress(b"") + b"canary-12-7f3a")
+    found = scan(tmp_path, NAME)
+    assert [(hit.path, hit.kind, hit.where) for hit in found.hits] == [
+        ("*", "id", "the name"),
+        ("*/a.gz", "id", "byte 20"),
+    ]
+    assert found.unread == ["*/a.gz: compressed"]
+
+
 def test_it_tells_how_far_it_is_and_changes_nothing(workspace):
     from workspace_contents import tree
 

@@ -229,6 +229,33 @@ def test_pairs_are_kept_when_others_are_added_or_removed(directory, partly, fres
     assert fresh().hashes() == [key.user("x")]
 
 
+def test_who_comes_back_does_not_bring_back_what_was_erased_of_them(partly, fresh, key):
+    partly.add([key.user(7)])
+    assert partly.filter([7]).all()
+    partly.remove(key.user(7))
+    for each in (partly, fresh()):
+        assert not each.filter([7]).any()
+        assert each.filter_pairs([7, 7], [1, 2]).tolist() == [True, False]
+
+
+def test_a_write_of_pairs_that_fails_leaves_them_as_they_were(partly, fresh, key, monkeypatch):
+    def refuse(*_):
+        raise OSError("full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "replace", refuse)
+        with pytest.raises(OSError, match="full"):
+            partly.add([], [(key.user(7), key.item(2)), (key.user("x"), key.item(1))])
+    for each in (partly, fresh()):
+        assert each.filter_pairs([7, 7, "x"], [1, 2, 1]).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(("users", "items"), [([7], [1, 2]), ([7, 7], [1]), ([], [1])])
+def test_users_without_as_many_items_are_refused(partly, users, items):
+    with pytest.raises(ValueError):
+        partly.filter_pairs(users, items)
+
+
 @pytest.mark.parametrize("pairs", [{}, None, 7, [], {"a": 7}, {"a": [[]]}])
 def test_pairs_that_were_altered_are_noticed(directory, partly, fresh, pairs):
     found = json.loads((directory / FILE).read_bytes())

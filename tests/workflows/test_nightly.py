@@ -94,6 +94,7 @@ def test_where_the_audit_fails_it_is_trained_again(workspace, queue, monkeypatch
     night = nightly(workspace, UNLIMITED)
     assert [(each.status, each.method) for each in night.requests] == [("completed", "retrain")]
     assert (night.version, night.exit_code) == (2, 0)
+    assert "remembered" in night.as_text() and "it was trained without them" in night.as_text()
 
 
 def test_or_left_for_somebody_to_decide(workspace, queue, monkeypatch):
@@ -122,6 +123,7 @@ def test_the_report_is_json_and_text_and_names_nobody(workspace, queue):
     assert "canary" not in json.dumps(told) + night.as_text()
     for part in ("1 requests, 1 users", "version that serves        2", "versions purged            1"):
         assert part in night.as_text()
+    assert "it was trained without them" not in night.as_text()
 
 
 @pytest.mark.parametrize("budget", [-0.1, 1.1, float("nan")])
