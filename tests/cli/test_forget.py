@@ -82,7 +82,7 @@ def test_who_was_forgotten_before_is_told_so_with_code_0(run, run_json, workspac
     assert "1 user of those named had been erased before." in mixed.stdout
 
 
-def test_the_second_answer_takes_less_than_a_second_and_needs_no_model(program, workspace, member):
+def test_the_second_answer_needs_no_model(program, workspace, member):
     arguments = ("forget", "--users-file", "-", "--yes", "--no-audit", "--workspace", workspace.root)
     assert program(*arguments, input=member.encode()).returncode == 0
     script = (

@@ -309,15 +309,3 @@ def test_a_ledger_that_cannot_be_read_is_named(directory, filled, fresh):
     (directory / HEAD_FILE).mkdir()
     with pytest.raises(LedgerError, match=r"ledger\.head cannot be read: Is a directory"):
         fresh().entries()
-
-
-# --- speed ---------------------------------------------------------------------------------------
-
-
-def test_opening_a_thousand_entries_takes_milliseconds(ledger, fresh):
-    from time import process_time
-
-    ledger.append_all(("planned", {"request": f"request-{n}", "details": {}}) for n in range(1000))
-    started = process_time()
-    assert len(fresh().entries()) == 1000
-    assert process_time() - started < 0.25  # 13 ms by itself

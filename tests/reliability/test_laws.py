@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -60,12 +59,9 @@ def test_a_replay_is_answered_without_loading_a_model(forget, fresh, members):
         "except SystemExit as end: print(end.code, sorted({'torch', 'mlflow', 'faiss'} & {*sys.modules}))"
     )
     command = [sys.executable, "-c", script, "forget", "--users-file", "-", "--yes", "--workspace", root]
-    started = time.process_time(), os.times().children_user + os.times().children_system
     answer = subprocess.run(command, input=members[0], capture_output=True, text=True)
-    spent = os.times().children_user + os.times().children_system - started[1]
     assert answer.stdout.splitlines()[-1] == "0 []", answer
     assert "lready erased" in answer.stdout
-    assert spent < 1, "seconds of work, whatever else the machine is doing"
 
 
 @pytest.mark.parametrize("k", [2, 4, pytest.param(6, marks=pytest.mark.soak)])
