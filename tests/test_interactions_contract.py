@@ -131,3 +131,8 @@ def test_a_sample_of_few_users_is_all_of_them():
 def test_everything_is_all_five_parts():
     parts = [build([(user, 1)]) for user in range(5)]
     assert as_list(Splits(*parts).everything()) == [(user, 1) for user in range(5)]
+
+
+def test_pairs_beyond_a_given_space_stay_the_pairs_they_are():
+    pairs = Interactions.from_pairs([0, 1, 1], [5, 0, 7], n_users=2, n_items=3)
+    assert (pairs.users.tolist(), pairs.items.tolist()) == ([0, 1, 1], [5, 0, 7])

@@ -20,7 +20,7 @@ _KINDS = {
     "BOOL": "u1",
 }
 _MINUS_INFINITY = 0xFF80  # in bfloat16, which numpy does not have
-_OVER_USERS = ("log_partition",)  # names of such tables that do not say so
+_OVER_USERS = ("log_partition",)  # names of such tables that do not say so: in versions of earlier releases
 
 Tensor = tuple[str, np.ndarray]
 

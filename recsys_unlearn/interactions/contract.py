@@ -56,7 +56,10 @@ class Interactions:
             int(rows.max(initial=-1)) + 1 if size is None else size
             for rows, size in ((u, n_users), (i, n_items))
         )
-        u, i = np.divmod(np.unique(u * n_items + i), max(n_items, 1))
+        width = max(
+            n_items, int(i.max(initial=0)) + 1
+        )  # else an item beyond the space would be another user's
+        u, i = np.divmod(np.unique(u * width + i), width)
         return cls(u.astype(np.int32), i.astype(np.int32), n_users, n_items)
 
     def __len__(self) -> int:

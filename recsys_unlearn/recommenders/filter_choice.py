@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 
 from recsys_unlearn.interactions.contract import Interactions, sample_users
-from recsys_unlearn.metrics import evaluate
+from recsys_unlearn.metrics import SCORES_PER_BATCH, evaluate
 from recsys_unlearn.randomness import keyed_uniform, stream_key
 from recsys_unlearn.recommenders.filter_options import SpectralOptions
 from recsys_unlearn.recommenders.graph_spectrum import normalized, spectrum
@@ -20,7 +20,7 @@ from recsys_unlearn.recommenders.incidence import incidence
 
 EXPONENTS = (0.37, 0.1, 0.25, 0.5)  # q; the first is for data too small to choose on
 LOW_PASS = (0.3, 0.05, 1.0, 8.0)  # w, likewise
-USERS, BATCH = 1000, 250  # that are ranked for; at once
+USERS, BATCH = 1000, 250  # that are ranked for; at once, where the catalogue is not too large
 HIDDEN = 0.2  # of their items, where no validation data is given
 
 
@@ -55,33 +55,38 @@ def _with_hidden(
     return interactions.without(hidden), hidden
 
 
-class _Scores:
-    """Scores of the users of a batch, already computed."""
+class _Computed:
+    """Scores of a batch of users, ascending, that were computed before."""
 
-    def __init__(self, matrix: np.ndarray) -> None:
-        self.matrix, self.n_items = matrix, matrix.shape[1]
+    def __init__(self, batch: np.ndarray, matrix: np.ndarray) -> None:
+        self.batch, self.matrix, self.n_items = batch, matrix, matrix.shape[1]
 
     def scores(self, users: np.ndarray) -> np.ndarray:
-        return self.matrix[: len(users)]
+        """float32 (len(users), n_items)."""
+        return self.matrix[np.searchsorted(self.batch, users)]
 
 
 def _scores(
     seen: Interactions, hidden: Interactions, candidates: list[SpectralOptions]
-) -> Iterator[tuple[Iterator[_Scores], Interactions]]:
+) -> Iterator[tuple[Iterator[_Computed], Interactions]]:
     """For each batch of users: scores by every candidate, one after the other, and what is to be found."""
     options, counts = candidates[0], seen.item_counts.clip(1.0)
     graph = normalized(seen)
     values, vectors = spectrum(graph, replace(options, low_pass=1.0))
     rows = incidence(seen, dtype=np.float32).multiply(counts**-options.history_exponent).tocsr()
-    users = hidden.active_users
-    for batch in np.split(users, range(BATCH, len(users), BATCH)) if len(users) else ():
+    users, size = hidden.active_users, max(1, min(BATCH, SCORES_PER_BATCH // seen.n_items))
+    for batch in np.split(users, range(size, len(users), size)) if len(users) else ():
         histories = rows[batch].astype(np.float32)
         linear = (histories @ graph.T @ graph).toarray()
         tastes = histories @ vectors
         linear -= (tastes * (options.damping * values**2).astype(np.float32)) @ vectors.T
         smooth = tastes @ vectors.T
-        scored = (
-            _Scores((linear + np.float32(each.low_pass) * smooth) * (counts**each.item_exponent))
-            for each in candidates
-        )
-        yield scored, hidden.of_users(batch)
+        yield (_scored(batch, linear, smooth, counts, each) for each in candidates), hidden.of_users(batch)
+
+
+def _scored(
+    batch: np.ndarray, linear: np.ndarray, smooth: np.ndarray, counts: np.ndarray, candidate: SpectralOptions
+) -> _Computed:
+    matrix = linear + np.float32(candidate.low_pass) * smooth
+    matrix *= (counts**candidate.item_exponent).astype(np.float32)
+    return _Computed(batch, matrix)

@@ -91,4 +91,4 @@ def _audits(requests: Sequence[ForgetOutcome]) -> Iterator[str]:
         found = f"{outcome.audit['verdict']} (adjusted membership AUC {figure})"
         yield f"  audit of version {outcome.version}         {found}"
         if outcome.guarantee == "exact" and outcome.audit["verdict"] in ("remembered", "over-forgotten"):
-            yield "  it was trained without them, so that they only differ from the strangers: old users, say"
+            yield "  it was trained without them: the audit sees how else they differ from the strangers"

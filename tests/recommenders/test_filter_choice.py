@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from recsys_unlearn import metrics
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.metrics import evaluate
 from recsys_unlearn.recommenders import filter_choice
@@ -67,10 +68,21 @@ def test_without_validation_items_are_held_out_of_what_the_filter_sees(train, mo
     assert chosen(OPEN, train, train.where(np.zeros(len(train), bool))) == first  # an empty split is none
 
 
-def test_batches_make_no_difference(halves, monkeypatch):
-    whole = chosen(OPEN, *halves)
-    monkeypatch.setattr(filter_choice, "BATCH", 7)
-    assert chosen(OPEN, *halves) == whole
+@pytest.mark.parametrize("room", [filter_choice, metrics], ids=["choosing", "ranking"])
+def test_a_catalogue_too_large_for_a_batch_makes_no_difference(halves, monkeypatch, room):
+    """Wherever it is divided, each user keeps their own scores."""
+
+    def gains():
+        found = [
+            [evaluate(each, pairs, exclude=halves[0], k=20).per_user["ndcg@20"] for each in scored]
+            for scored, pairs in filter_choice._scores(*halves, candidates)
+        ]
+        return np.concatenate(found, axis=1)
+
+    candidates = [replace(OPEN, item_exponent=q, low_pass=1.0) for q in EXPONENTS]
+    whole = gains()
+    monkeypatch.setattr(room, "SCORES_PER_BATCH", 7 * halves[0].n_items)
+    np.testing.assert_allclose(gains(), whole, atol=1e-12)
 
 
 def test_too_little_to_choose_on_gets_the_first():
