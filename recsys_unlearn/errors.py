@@ -23,6 +23,8 @@
 A message says what happened, to what, and what to do next. It never carries a user's id.
 """
 
+import os
+import re
 import sqlite3
 
 
@@ -106,11 +108,19 @@ class Locked(RecsysUnlearnError):
     exit_code = 6
 
 
-def refused_by_sqlite(error: BaseException) -> str | None:
-    """SQLite's own words for an error that it caused, such as "database or disk is full"; None for another.
+_NUMBERED = re.compile(r"\(os error (\d+)\)")
 
-    SQLAlchemy and MLflow wrap it, and quote the statement with its values; SQLite quotes nothing.
+
+def refusal(error: BaseException) -> str | None:
+    """What the system or SQLite refused, in words that quote nothing; None for an error of another cause.
+
+    polars and safetensors raise errors of their own kind, with the system's number in the text. SQLAlchemy
+    and MLflow wrap SQLite's, and quote the statement with its values; SQLite quotes nothing.
     """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if numbered := _NUMBERED.search(str(error)):
+        return os.strerror(int(numbered[1]))
     link: BaseException | None = error
     while link is not None:
         if isinstance(link, sqlite3.OperationalError):

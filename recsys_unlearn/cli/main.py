@@ -26,7 +26,7 @@ from recsys_unlearn.cli.status import status_command
 from recsys_unlearn.cli.train import train_command
 from recsys_unlearn.cli.ui import ui_command
 from recsys_unlearn.cli.verify_receipt import verify_receipt_command
-from recsys_unlearn.errors import RecsysUnlearnError, refused_by_sqlite
+from recsys_unlearn.errors import RecsysUnlearnError, refusal
 
 INTERRUPTED, BROKEN_PIPE = 130, 141  # as a shell reports SIGINT and SIGPIPE
 DEBUG = "RECSYS_UNLEARN_DEBUG"
@@ -121,10 +121,8 @@ def _outcome(run: Callable[[], Any], as_json: bool) -> int:
         return _failed("UsageError", _with_remedy(error), 2, as_json)
     except (BrokenPipeError, ReaderLeft):
         raise
-    except OSError as error:
-        return _failed(type(error).__name__, _of_the_system(error), 1, as_json)
     except Exception as error:
-        return _failed(type(error).__name__, refused_by_sqlite(error) or _unexpected(error), 1, as_json)
+        return _failed(type(error).__name__, _refused(error) or _unexpected(error), 1, as_json)
 
 
 def _failed(kind: str, message: str, code: int, as_json: bool) -> int:
@@ -149,10 +147,12 @@ def _unexpected(error: Exception) -> str:
     return f"unexpected {type(error).__name__} in {place}; set {DEBUG}=1 to see the traceback"
 
 
-def _of_the_system(error: OSError) -> str:
+def _refused(error: Exception) -> str | None:
     """Say what the system refused, and of which file; a file's name never holds an id."""
-    name = f"{Path(str(error.filename)).name}: " if error.filename else ""
-    return f"{name}{error.strerror or 'the system refused'}; mend that, then run `recsys-unlearn resume`"
+    reason = refusal(error) or ("the system refused" if isinstance(error, OSError) else None)
+    filename = getattr(error, "filename", None)
+    name = f"{Path(str(filename)).name}: " if filename else ""
+    return reason and f"{name}{reason}; mend that, then run `recsys-unlearn resume`"
 
 
 def _reader_left() -> int:

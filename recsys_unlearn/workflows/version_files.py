@@ -7,7 +7,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from recsys_unlearn.errors import StoreError, VersionError
+from recsys_unlearn.errors import StoreError, VersionError, refusal
 from recsys_unlearn.interactions.store import InteractionStore
 from recsys_unlearn.readiness.natural import FILE as READINESS_FILE
 from recsys_unlearn.readiness.natural import NaturalReadiness
@@ -97,8 +97,8 @@ def write_files(
         recommender.save(directory)
         if readiness is not None:
             readiness.save(directory)
-    except SafetensorError as error:  # not an OSError; its text is the system's, such as "No space left"
-        raise VersionError(f"the version's tables cannot be written: {error}") from error
+    except SafetensorError as error:  # not an OSError
+        raise VersionError(f"the version's tables cannot be written: {refusal(error) or error}") from error
     if index is not None:
         index.save(directory / INDEX_FILE)
 

@@ -7,7 +7,7 @@ from typing import Any
 from recsys_unlearn.erasure.requests import STEPS as STATES
 from recsys_unlearn.erasure.requests import Requests, State
 from recsys_unlearn.erasure.residue import Residue, Target
-from recsys_unlearn.errors import PartiallyDone, RecsysUnlearnError, VerificationFailed, refused_by_sqlite
+from recsys_unlearn.errors import PartiallyDone, RecsysUnlearnError, VerificationFailed, refusal
 from recsys_unlearn.interactions.contract import Splits
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
@@ -203,9 +203,7 @@ def reason_of(error: Exception) -> str:
     """What went wrong, in words that quote nothing of what was being worked on."""
     if isinstance(error, RecsysUnlearnError):
         return str(error).rstrip(".")
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return refused_by_sqlite(error) or f"unexpected {type(error).__name__}"
+    return refusal(error) or f"unexpected {type(error).__name__}"
 
 
 def _without_parameters(made: Candidate) -> dict[str, Any]:
