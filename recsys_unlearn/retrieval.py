@@ -115,11 +115,11 @@ class ItemIndex:
 
     def save(self, path: Path) -> None:
         """Write to ``path``, atomically. Equal tables give equal bytes, however they came about."""
-        with replacing(path) as temporary:
-            faiss.write_index(self._index, str(temporary))
-            digest = hashlib.sha256(np.memmap(temporary, np.uint8, "r").data).digest()
-            with temporary.open("ab") as file:
-                file.write(digest)
+        # Not faiss.write_index: of a full disk that tells standard error, and raises a RuntimeError.
+        data = faiss.serialize_index(self._index).data
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            file.write(data)
+            file.write(hashlib.sha256(data).digest())
 
     @classmethod
     def load(cls, path: Path, shape: tuple[int, int] | None = None) -> Self:

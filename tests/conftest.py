@@ -1,6 +1,8 @@
 """Tiny worlds with a known structure, and recommenders trained on them once per session."""
 
 import os
+import resource
+import signal
 
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(threads, "1")  # before numpy and torch are imported
@@ -61,3 +63,14 @@ def free(train) -> Factorization:
 def trained(request, spherical, free) -> Factorization:
     """Each of the two in turn."""
     return {"cosine": spherical, "dot": free}[request.param]
+
+
+@pytest.fixture
+def small_files():
+    """No file of this process grows beyond 1 kB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, ignored)

@@ -1,8 +1,6 @@
 """What the system refuses is said in its own words, whichever library stood between."""
 
 import contextlib
-import resource
-import signal
 import sqlite3
 
 import numpy as np
@@ -11,17 +9,6 @@ import pytest
 from safetensors.numpy import save_file
 
 from recsys_unlearn.errors import refusal
-
-
-@pytest.fixture
-def small_files():
-    """No file of this process grows beyond 4 kB."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, ignored)
 
 
 @pytest.mark.parametrize(
