@@ -40,6 +40,7 @@ from recsys_unlearn.experiments.recipes import RECIPES
 from recsys_unlearn.interactions import Interactions
 from recsys_unlearn.metrics import evaluate
 from recsys_unlearn.randomness import generator
+from recsys_unlearn.recommenders.implicit_options import BprOptions
 from recsys_unlearn.recommenders.registry import OPTIONS, recommender_kind
 
 OURS = ("spectral", "low_rank_ease", "factorization")
@@ -48,6 +49,8 @@ TUNED = {  # chosen on validation data of the data set; others get the defaults
     ("ml-1m-lcfn", "factorization"): RECIPES["ml-1m"].options,
     ("ml-1m-lcfn", "light_gcn"): RECIPES["light-gcn"].options,
     ("ml-1m-lcfn", "two_tower"): RECIPES["two-tower"].options,
+    ("gowalla", "bpr"): BprOptions(epochs=56),
+    ("ml-1m-lcfn", "bpr"): BprOptions(epochs=16),
 }
 CHEAPER = {  # settings of trainings that take less time and rank a little worse, the cheapest first
     "spectral": (

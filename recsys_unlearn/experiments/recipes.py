@@ -36,7 +36,7 @@ RECIPES = {
     "ml-1m": Recipe(FactorizationOptions(epochs=24, temperature=0.17, batch_size=8192, learning_rate=0.01)),
     # The same step on other models; the last two have what was chosen for the factorisation on ml-1m-lcfn.
     "als": Recipe(AlsOptions(), model="als"),
-    "bpr": Recipe(BprOptions(), model="bpr"),
+    "bpr": Recipe(BprOptions(), validation=0.1, model="bpr"),
     "light-gcn": Recipe(LightGcnOptions(epochs=24, temperature=0.17, learning_rate=0.01), model="light_gcn"),
     "two-tower": Recipe(
         TwoTowerOptions(epochs=24, temperature=0.17, batch_size=8192, learning_rate=0.01), model="two_tower"

@@ -66,7 +66,7 @@ class Recommender(ABC):
         Parameters
         ----------
         validation
-            Decides when to stop; a closed form, and an engine of fixed length, do not look at it.
+            Decides when to stop; a closed form, and ALS, do not look at it.
 
         Raises
         ------

@@ -9,14 +9,16 @@ there, and zeros here. Bias columns are columns of the tables: inner products ar
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Self
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
 
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.progress import Progress
+from recsys_unlearn.recommenders.early_stopping import EarlyStopping
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 from recsys_unlearn.recommenders.geometry import LossGeometry
 from recsys_unlearn.recommenders.implicit_options import AlsOptions, BprOptions, LmfOptions
@@ -25,31 +27,51 @@ from recsys_unlearn.recommenders.softmax import Geometry
 from recsys_unlearn.recommenders.squared import SquaredGeometry
 
 
+class _Enough(Exception):
+    """Raised inside an engine's training, which knows no other way to stop."""
+
+
 class ImplicitEngine(EmbeddingRecommender):
-    """An engine of implicit; the number of passes is fixed, and ``validation`` not looked at."""
+    """An engine of implicit.
+
+    Attributes
+    ----------
+    stops_early
+        Whether ``validation`` says how long to train.
+    """
+
+    stops_early: ClassVar[bool] = True
 
     def _fit(
         self, interactions: Interactions, validation: Interactions | None, progress: Progress | None
     ) -> None:
         """Train a new engine from scratch."""
-        with _blas_on_one_thread():
-            engine = self._engine()
-            self._run(engine, interactions, progress)
-        self._take(engine, interactions)
+        engine, options = self._engine(), self.options
+        judge = None
+        if validation and self.stops_early:
+            judge = EarlyStopping(interactions, validation, options.patience)
 
-    def _run(self, engine: Any, interactions: Interactions, progress: Progress | None = None) -> None:
         def report(epoch: int, *_: Any) -> None:
             if progress:
                 progress("training", epoch + 1, engine.iterations)
+            if judge is None or (epoch + 1) % options.evaluate_every:
+                return
+            if judge.is_over(epoch + 1, self._trained(engine, interactions)):
+                raise _Enough
 
-        rows = incidence(interactions, dtype=np.float32)
-        engine.fit(rows, show_progress=False, callback=report)
+        with _blas_on_one_thread(), suppress(_Enough):
+            engine.fit(incidence(interactions, dtype=np.float32), show_progress=False, callback=report)
+        best = self._trained(engine, interactions)
+        if judge and judge.best:
+            best = judge.best
+            self.retrain_options = replace(options, epochs=judge.best_epoch)
+        self.user_table, self.item_table = best.user_table, best.item_table
 
-    def _take(self, engine: Any, interactions: Interactions) -> None:
-        """Copy the engine's factors: zeros for users whom it did not train."""
-        self.user_table = np.array(engine.user_factors, np.float32)
-        self.item_table = np.array(engine.item_factors, np.float32)
-        self.user_table[interactions.user_counts == 0] = 0
+    def _trained(self, engine: Any, interactions: Interactions) -> EmbeddingRecommender:
+        """The engine's factors as they are now: zeros for users whom it does not train."""
+        users = np.array(engine.user_factors, np.float32)
+        users[interactions.user_counts == 0] = 0
+        return self.with_tables(users, np.array(engine.item_factors, np.float32))
 
     @abstractmethod
     def _engine(self) -> Any:
@@ -62,6 +84,7 @@ class Als(ImplicitEngine):
     name = "als"
     options_type = AlsOptions
     options: AlsOptions
+    stops_early = False  # it goes to a fixed point, which is what is forgotten towards
     forgets_by = "untrain_als"
 
     @property

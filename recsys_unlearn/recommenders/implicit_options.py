@@ -16,7 +16,10 @@ def _check(options: Any, name: str) -> None:
         raise ConfigError(f"{name}: " + "; ".join(wrong))
 
 
-_ABOVE_ZERO = ("dim", "confidence", "learning_rate", "negatives", "epochs", "threads")
+_ABOVE_ZERO = (
+    *("dim", "confidence", "learning_rate", "negatives", "epochs"),
+    *("patience", "evaluate_every", "threads"),
+)
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,19 @@ class BprOptions:
         Length of a vector without the bias.
     regularization
         λ of λ(‖u‖² + ‖v_i‖² + ‖v_j‖²) per sampled triple.
-    epochs
-        Each samples as many triples as there are interactions.
+    epochs, patience
+        At most ``epochs``, each of which samples as many triples as there are interactions; with validation
+        data, stop after ``patience`` evaluations without a better Recall@20 and keep the best tables.
     threads
         Of the engine; more than 1 race for the tables, and no two trainings give the same bytes.
     """
 
     dim: int = 64
-    learning_rate: float = 0.05
+    learning_rate: float = 0.02
     regularization: float = 0.001
     epochs: int = 100
+    patience: int = 4
+    evaluate_every: int = 4
     threads: int = 1
     seed: int = 0
 
@@ -89,8 +95,9 @@ class LmfOptions:
         μ of μ(‖x‖² + ‖y‖²).
     negatives
         Sampled for each positive.
-    epochs
-        Passes over both sides.
+    epochs, patience
+        At most ``epochs`` passes over both sides; with validation data, stop after ``patience`` evaluations
+        without a better Recall@20 and keep the best tables.
     threads
         Of the engine; the negatives that each one draws depend on their number.
     """
@@ -100,6 +107,8 @@ class LmfOptions:
     regularization: float = 0.6
     negatives: int = 30
     epochs: int = 30
+    patience: int = 4
+    evaluate_every: int = 4
     threads: int = 1
     seed: int = 0
 

@@ -40,6 +40,40 @@ def test_nothing_is_warned_of(kind, options, width, train):
         kind(options).fit(train)
 
 
+@pytest.fixture
+def halves(train):
+    """Nine tenths of the members' interactions, and the rest."""
+    held = np.arange(len(train)) % 10 == 3
+    return train.where(~held), train.where(held)
+
+
+STOPPING = [
+    pytest.param(Bpr, BprOptions(dim=6, epochs=60, learning_rate=0.2, regularization=0.0), id="bpr"),
+    pytest.param(Lmf, LmfOptions(dim=6, epochs=60), id="lmf"),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), STOPPING)
+def test_validation_says_when_to_stop_and_a_retrain_trains_as_long(kind, options, halves):
+    """The tables kept are the best of those looked at, and no others: a retrain gives the same bytes."""
+    given, held = halves
+    reported = []
+    stopped = kind(options).fit(given, held, progress=lambda _, done, of: reported.append(done))
+    epochs = stopped.retrain_options.epochs
+    assert epochs % options.evaluate_every == 0
+    assert len(reported) == epochs + options.patience * options.evaluate_every < options.epochs
+    again = kind(stopped.retrain_options).fit(given)
+    np.testing.assert_array_equal(again.item_table, stopped.item_table)
+    np.testing.assert_array_equal(again.user_table, stopped.user_table)
+
+
+def test_als_does_not_look_at_validation(halves):
+    given, held = halves
+    one, two = Als(QUICK_ALS).fit(given, held), Als(QUICK_ALS).fit(given)
+    np.testing.assert_array_equal(one.item_table, two.item_table)
+    assert one.retrain_options == QUICK_ALS
+
+
 def test_als_is_the_engine_s_own(train):
     from implicit.cpu.als import AlternatingLeastSquares
 
