@@ -18,7 +18,7 @@ from recsys_unlearn.errors import LostRequest, UsageError
 from recsys_unlearn.interactions.contract import ItemId, UserId
 from recsys_unlearn.interactions.store import InteractionStore
 from recsys_unlearn.progress import Progress
-from recsys_unlearn.workflows.deletion.erasing import finish_erasures
+from recsys_unlearn.workflows.deletion.erasing import finish_erasures, is_restored, settle
 from recsys_unlearn.workflows.deletion.intake import Asked, check_reason, mend, receive, recognise
 from recsys_unlearn.workflows.deletion.outcome import ForgetOutcome, in_parts
 from recsys_unlearn.workflows.deletion.terms import Terms
@@ -102,10 +102,17 @@ def forget(
         return steady(call.planned)(asked)
     with workspace.locked("forget --queue" if how.queue else "forget", how.wait):
         mend(workspace, asked, call.terms)
+        back: list[Request] = []
         with suppress(LostRequest):  # of another request; `resume` tells of it
-            finish_erasures(workspace)
+            if is_restored(workspace):
+                back = settle(workspace)
+            else:
+                finish_erasures(workspace)
         asked = call.recognised(users, items)  # another process may have been at it meanwhile
-        return call.already_erased(asked) if asked.is_done else call.taken_in(asked)
+        if not asked.is_done:
+            return call.taken_in(asked, back)
+        call.carry_out(back)
+        return call.already_erased(asked)
 
 
 class _Call:
@@ -146,7 +153,8 @@ class _Call:
             seconds=self._seconds(),
         )
 
-    def taken_in(self, asked: Asked) -> ForgetOutcome:
+    def taken_in(self, asked: Asked, back: Sequence[Request]) -> ForgetOutcome:
+        """Receive what is asked, and carry it out, with the requests about who came ``back``."""
         chosen = list(asked.unfinished)
         if len(asked.rows):
             if not self.how.queue:
@@ -154,8 +162,8 @@ class _Call:
             if self.terms.method:
                 self._method(asked.store)  # refuses one that the model cannot be forgotten by
             chosen.insert(0, receive(self.workspace, asked, self.terms, self.how.reason))
-        if not self.how.queue:
-            self._carry_out(chosen)
+        ours = {each.request_id for each in chosen}
+        self.carry_out([*chosen, *(each for each in back if each.request_id not in ours)])
         return self._outcome(asked, chosen[0])
 
     def _method(self, store: InteractionStore) -> "type[Unlearner] | None":
@@ -181,7 +189,10 @@ class _Call:
             )
         return method
 
-    def _carry_out(self, chosen: Sequence[Request]) -> None:
+    def carry_out(self, chosen: Sequence[Request]) -> None:
+        """Carry requests to their receipts, unless they are to wait for the night."""
+        if self.how.queue or not chosen:
+            return
         from recsys_unlearn.workflows.deletion.open_requests import Carrier
 
         carrier = Carrier(self.workspace, self.terms.method, self.clock, self.progress)

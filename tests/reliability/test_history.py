@@ -98,7 +98,8 @@ class History(RuleBasedStateMachine):
         ended = self.forks.run(self.root, "forget", "--user", user, "--yes", "--no-audit", fault=fault)
         assert ended.code in (0, -9), ended
         workspace = Workspace(self.root)
-        if workspace.requests().find(workspace.key().user(user)):
+        about = workspace.requests().find(workspace.key().user(user))  # the items of who stays, too
+        if any(each.kind == "account" for each in about):
             self._must("resume")
             self._leave({user})
         elif ended.fired:

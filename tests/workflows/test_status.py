@@ -93,6 +93,29 @@ def test_a_resumed_request_of_who_came_back_leaves_the_model_as_it_is(restored):
     assert status(restored).requests == []
 
 
+def test_a_deletion_on_a_restored_store_takes_who_came_back_with_it(restored, member):
+    other = next(user for user in restored.store().user_ids().values() if str(user) != str(member))
+    outcome = forget(restored, [other], verify=False)
+    assert (outcome.status, outcome.users) == ("completed", 1)
+    assert holding(restored.root, member) == holding(restored.root, other) == []
+    assert status(restored).requests == []
+
+
+def test_who_came_back_and_is_asked_for_again_is_erased_once_more(restored, member):
+    outcome = forget(restored, [member], verify=False)
+    assert outcome.status == "completed"
+    assert holding(restored.root, member) == []
+    assert status(restored).requests == []
+    assert forget(restored, [member]).status == "already erased"
+
+
+def test_a_deletion_that_waits_for_the_night_takes_the_data_of_who_came_back(restored, member):
+    other = next(user for user in restored.store().user_ids().values() if str(user) != str(member))
+    forget(restored, [other], handling=Handling(queue=True))
+    assert holding(restored.root, member) == []
+    assert sorted(each["state"] for each in status(restored).requests) == ["data_erased", "received"]
+
+
 def test_a_training_on_a_restored_store_does_not_see_who_was_erased(restored, member):
     outcome = train(restored, TINY_MODEL)
     assert outcome.erased_again == 1

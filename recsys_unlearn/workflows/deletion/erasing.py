@@ -19,6 +19,7 @@ from recsys_unlearn.workflows.deletion.terms import Terms
 from recsys_unlearn.workflows.deletion_plan import plan_rows
 from recsys_unlearn.workspace import Workspace
 
+DIGEST = "store_digest"  # of the ledger's entries
 RESTORED = "erased before, and back with restored data"
 
 
@@ -31,7 +32,7 @@ def erase(workspace: Workspace, batch: Batch) -> Mapping[str, Any]:
     else:  # the store was replaced since
         for back in returned(workspace):
             _take_out(store, back)
-    return {"store_digest": workspace.key().data(store.digest), "generation": store.generation}
+    return {DIGEST: workspace.key().data(store.digest), "generation": store.generation}
 
 
 def settle(workspace: Workspace) -> list[Request]:
@@ -93,6 +94,19 @@ def finish_erasures(workspace: Workspace) -> None:
             lost.append(error)
     if lost:
         raise lost[0]
+
+
+def is_restored(workspace: Workspace) -> bool:
+    """Whether the store is another than the ledger's last word of it, as after a backup was restored.
+
+    :func:`settle` looks at every user; this tells a single deletion that it need not.
+    """
+    if not workspace.has_ledger or not workspace.store_dir.exists():
+        return False
+    bodies = [entry.body for entry in workspace.ledger().entries()]
+    said = [body.get(DIGEST) or body.get("details", {}).get(DIGEST) for body in bodies]
+    last = next(filter(None, reversed(said)), None)
+    return last != workspace.key().data(workspace.store().digest)
 
 
 def returned(workspace: Workspace) -> list[Asked]:
