@@ -110,8 +110,10 @@ class Evidence:
         """Log the pictures that the measurements allow."""
         if self.evaluations:
             run.figure(recall_figure(self.utility()["before"], self.utility()["after"]), "recall.png")
-        if self.audits and len(self.audits[1].forgotten.users):
-            (then, others), (now, strangers) = (each.scores for each in self.audits)
+        if not self.audits:
+            return
+        (then, others), (now, strangers) = (each.scores for each in self.audits)
+        if len(now) and len(strangers):  # who has a single item has nothing to hide, and no score
             run.figure(score_figure(strangers, now, then, SCORE_NAME), "scores.png")
             run.figure(roc_figure({"before": roc(then, others), "after": roc(now, strangers)}), "roc.png")
 

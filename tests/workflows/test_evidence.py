@@ -107,6 +107,19 @@ def test_utility_is_two_figures_before_and_after(gathered):
     assert utility["before"] != utility["after"]
 
 
+@pytest.mark.parametrize("users", [[], [50], [50, 51]])
+def test_strangers_of_whom_little_can_be_measured_stop_no_deletion(users, splits, models):
+    """All of the others have a single item: nothing to hide, and no score."""
+    first = splits.strangers.where(np.unique(splits.strangers.users, return_index=True)[1])
+    strangers = splits.strangers.of_users(users).union(first.without_users(users))
+    album = Album()
+    found = gather(*models, replace(splits, strangers=strangers), _plan(splits, [0, 1]))
+    found.draw(album)
+    assert found.verdict.verdict == "too few users"
+    assert ("scores.png" in album.names) == bool(users)
+    json.dumps(found.as_dict())
+
+
 def test_the_names_of_the_metrics_are_those_that_every_run_shares(gathered):
     metrics = gathered.metrics({})
     assert names.check(metrics) == metrics
