@@ -4,6 +4,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from recsys_unlearn.erasure import databases, naming, tensors
-from recsys_unlearn.erasure.search import Data, Finding, Search
+from recsys_unlearn.erasure.search import BETWEEN, Data, Finding, Search
 
 COMPRESSED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf")
 OPAQUE = (b"\x89PNG", b"\xff\xd8\xff", b"%PDF")  # pictures: no numbers that mean anything
@@ -107,13 +108,13 @@ def _in_parquet(source: Source, search: Search) -> Iterator[Finding]:
 
 def _in_bucket(source: Source, frame: pl.DataFrame, search: Search) -> Iterator[Finding]:
     """Look for a row of a store, and for its items under a row that is nobody's."""
-    if "user" not in frame.columns:
+    if "user" not in frame.columns or not frame["user"].dtype.is_integer():
         yield from search.in_table(frame)
         return
     yield from search.rows_in(frame["user"], "column 'user'", source.store_id)
     yield from search.in_table(frame.drop(*_COLUMNS, strict=False))
     known = pl.Series(sorted(databases.rows_of_vault(source.store)), dtype=pl.Int64).implode()
-    nobodys = frame.filter(~pl.col("user").cast(pl.Int64).is_in(known))
+    nobodys = frame.filter(~pl.col("user").cast(pl.Int64, strict=False).is_in(known))
     if nobodys.height:
         yield from search.groups_in(nobodys, "user")
 
@@ -196,7 +197,7 @@ def _in_json(text: str, search: Search) -> Iterator[Finding]:
             raise Unreadable("nested too deeply") from None
         yield from search.in_fields(fields)
         if "\\" in text:  # what stands beside an escape stands beside a letter
-            yield from search.in_text("\n".join(inner for _, inner in fields))
+            yield from search.in_text(BETWEEN.join(inner for _, inner in fields))
 
 
 def _text(data: Data) -> str | None:
@@ -218,10 +219,8 @@ def _json_values(text: str) -> Iterator[Any]:
         yield json.loads(text)
     except (ValueError, RecursionError):
         for line in text.splitlines():
-            try:
+            with suppress(ValueError, RecursionError):
                 yield json.loads(line)
-            except (ValueError, RecursionError):
-                continue
 
 
 def _fields(value: Any, name: str) -> Iterator[tuple[str, str]]:
@@ -232,7 +231,7 @@ def _fields(value: Any, name: str) -> Iterator[tuple[str, str]]:
             yield from _fields(inner, key)
     elif isinstance(value, list):
         for inner in value:
-            yield from _fields(inner, name if isinstance(inner, dict) else f"{name}[]")
+            yield from _fields(inner, name if isinstance(inner, dict) else f"{name.removesuffix('[]')}[]")
     else:
         yield name, str(value)
 
@@ -253,7 +252,7 @@ def _table(text: str) -> pl.DataFrame | None:
             continue
         return _parsed(text, separator, has_head)
     if lines and all(_ROW_OF_ITEMS.fullmatch(line) for line in lines):
-        return pl.DataFrame({"user": [line.split(" ", 1)[0] for line in text.splitlines()]})
+        return pl.DataFrame({"user": [line.partition(" ")[0] for line in text.splitlines()]})
     return None
 
 

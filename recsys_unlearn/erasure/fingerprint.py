@@ -52,9 +52,8 @@ def run_of(values: np.ndarray, wanted: Collection[int]) -> int | None:
     # The first and the last of `need` members must lie within one window.
     near = places[need - 1 :] - places[: len(places) - need + 1] < width
     for first in np.flatnonzero(near).tolist():
-        within = places[first : first + width]
-        within = within[within < places[first] + width]
-        if len(np.unique(values[within])) >= need:
+        end = np.searchsorted(places, places[first] + width)
+        if len(np.unique(values[places[first:end]])) >= need:
             return int(changes[places[first]])
     return None
 

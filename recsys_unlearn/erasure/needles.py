@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 SHORTEST = 4  # bytes; a shorter string is everywhere
-FEW, LITTLE = 64, 1 << 16  # strings and bytes that are looked for one by one
+LITTLE = 1 << 22  # strings times bytes, up to which they are looked for one by one
 _CHUNK = 1 << 24  # bytes looked at in one go
 _SPREAD = np.uint32(0x9E3779B1)  # multiplicative hashing: 2**32 divided by the golden ratio
 
@@ -24,24 +24,21 @@ class Needles:
 
     def __init__(self, patterns: Sequence[bytes]) -> None:
         self.patterns = list(patterns)
-        self._starts = [_most_telling(pattern) for pattern in patterns]
-        words = [
-            int.from_bytes(pattern[start : start + 4], "little")
-            for pattern, start in zip(patterns, self._starts, strict=True)
-        ]
-        self._by_word: dict[int, list[int]] = {}
-        for number, word in enumerate(words):
-            self._by_word.setdefault(word, []).append(number)
-        self._words = np.unique(np.array(words, np.uint32))
+        self._by_word: dict[int, list[tuple[int, int]]] = {}
+        for number, pattern in enumerate(patterns):
+            start = _most_telling(pattern)
+            word = int.from_bytes(pattern[start : start + 4], "little")
+            self._by_word.setdefault(word, []).append((number, start))
+        self._words = np.fromiter(self._by_word, np.uint32)
         self._table = np.zeros(1 << 16, bool)
         self._table[_hash(self._words)] = True
 
     def find(self, data: bytes | memoryview) -> Iterator[tuple[int, int]]:
         """Position of each string and its offset in the data, wherever it occurs; in no set order."""
-        if len(self.patterns) <= FEW and len(data) <= LITTLE:
+        if len(self.patterns) * len(data) <= LITTLE:
             yield from _one_by_one(self.patterns, bytes(data))
             return
-        for start in range(0, max(len(data) - 3, 0), _CHUNK):
+        for start in range(0, len(data) - 3, _CHUNK):
             # Overlap: a word may begin at the last byte of this chunk.
             chunk = np.frombuffer(data, np.uint8, min(_CHUNK + 3, len(data) - start), start)
             for shift in range(4):
@@ -51,9 +48,9 @@ class Needles:
         words = chunk[: len(chunk) // 4 * 4].view("<u4")
         likely = np.flatnonzero(self._table[_hash(words)])
         sure = likely[np.isin(words[likely], self._words)]
-        for place, word in zip(sure.tolist(), words[sure].tolist(), strict=True):
-            for number in self._by_word[word]:
-                at = base + 4 * place - self._starts[number]
+        for place in sure.tolist():
+            for number, start in self._by_word[int(words[place])]:
+                at = base + 4 * place - start
                 pattern = self.patterns[number]
                 if at >= 0 and bytes(data[at : at + len(pattern)]) == pattern:
                     yield number, at

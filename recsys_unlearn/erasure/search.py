@@ -27,10 +27,15 @@ FEWEST_VALUES = 5  # different bytes in a piece; a vector of zeros and ones is n
 FEW = 8  # lists of items; more are first compared with all that is there
 DECIMALS, ELEMENTS = 3, 8  # so many of a vector's first elements must a text hold
 DIGITS_OF_AN_ELEMENT = 7
+BETWEEN = ";"  # cells: no part of a word, and no space, over which a word stands beside another
 
 _TOKEN = re.compile(r"[^\s,;:|\[\]{}()\"'=]+")
 _LONG_NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?", re.IGNORECASE)
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
+_A_TIME = re.compile(
+    r"(?:^|[^A-Za-z]|(?<=[a-z])(?=[A-Z]))(?i:(?:date)?time(?:stamp)?|date|ts|at)"
+    r"(?i:[ _.-]?(?:s|ms|us|ns|unix[ _.-]?nano))?$"
+)
 
 
 class Search:
@@ -117,7 +122,7 @@ class Search:
         for target, codes, _ in self._lists:
             if len(present & codes.keys()) < fingerprint.fewest(len(codes)):
                 continue
-            found = np.array([codes.get(word, -1) for word in words], np.int64)
+            found = np.array([codes.get(word, -place) for place, word in enumerate(words, 1)], np.int64)
             if fingerprint.run_of(found, codes.values()) is not None:
                 yield target, "items", "a list in a text"
 
@@ -134,7 +139,7 @@ class Search:
 
     def in_table(self, frame: pl.DataFrame, fields: Iterable[str] = ()) -> Iterator[Finding]:
         """Look in every column; ``fields`` hold users' ids although their names do not say so."""
-        users = [name for name in frame.columns if name in fields or naming.is_field(name)]
+        users = [name for name in frame.columns if name in fields or _is_of_users(frame[name])]
         for name in users:
             yield from self.ids_in(frame[name], f"column {name!r}")
             yield from self.groups_in(frame, name)
@@ -142,15 +147,18 @@ class Search:
         for name in frame.columns:
             if name == "user_row":
                 yield from self.rows_in(frame[name], f"column {name!r}")
-            if name not in users:
+            if name not in users or frame[name].dtype.is_nested():
                 yield from self._in_column(frame[name], texts)
-        yield from self.in_text("\n".join(texts))
+        yield from self.in_text(BETWEEN.join(texts))
         yield from self._vectors_across(frame)
 
     def ids_in(self, column: pl.Series, where: str) -> Iterator[Finding]:
-        """Look for ids as whole values."""
-        if self._by_text and not column.dtype.is_nested():
-            present = column.cast(pl.String, strict=False)
+        """Look for ids as whole values, or as elements of lists."""
+        flat = _flat(column)
+        if flat.dtype.is_float():  # integers, to a program that knows no integers with gaps
+            flat = flat.filter(flat == flat.round()).cast(pl.Int64, strict=False)
+        if self._by_text and flat.dtype != pl.Struct:
+            present = flat.cast(pl.String, strict=False)
             for text in present.filter(present.is_in(pl.Series(list(self._by_text)).implode())).unique():
                 yield from ((target, "id", where) for target in self._by_text[text])
 
@@ -159,7 +167,7 @@ class Search:
         if not self._by_row or not column.dtype.is_integer():
             return
         wanted = pl.Series(list(self._by_row), dtype=pl.Int64).implode()
-        found = column.cast(pl.Int64)
+        found = column.cast(pl.Int64, strict=False)
         for row in found.filter(found.is_in(wanted)).unique():
             for target in self._by_row[row]:
                 if store_id is None or self.targets[target].store_id in (None, store_id):
@@ -193,7 +201,7 @@ class Search:
             cells = array.ravel().tolist()
             texts = [each.decode(errors="replace") if isinstance(each, bytes) else each for each in cells]
             yield from self.ids_in(pl.Series(texts, dtype=pl.String), "an array of texts")
-            yield from self.in_text("\n".join(texts))
+            yield from self.in_text(BETWEEN.join(texts))
 
     def in_numbers(self, values: np.ndarray) -> Iterator[Finding]:
         """Look in an array of integers for ids of many digits, and for items in a row."""
@@ -230,18 +238,20 @@ class Search:
                     yield target, "items", f"a group of column {by!r}"
 
     def _in_column(self, column: pl.Series, texts: list[str]) -> Iterator[Finding]:
-        flat = column.explode() if column.dtype == pl.List or column.dtype == pl.Array else column
-        flat = flat.drop_nulls()
+        flat = _flat(column)
         if flat.dtype == pl.Struct:
             flat = flat.struct.json_encode()
         if flat.dtype in (pl.Categorical, pl.Enum):
             flat = flat.cast(pl.String)
         if flat.dtype == pl.String:
-            texts.append("\n".join(flat))
+            texts.append(BETWEEN.join(flat))
         elif flat.dtype == pl.Binary:
             yield from self.in_unknown(b"\n".join(flat))
         elif flat.dtype.is_integer():
-            yield from self.items_in(flat.to_numpy())
+            yield from self.items_in(flat.cast(pl.Int64, strict=False).drop_nulls().to_numpy())
+            if not _A_TIME.search(column.name):  # seconds since 1970 have as many digits
+                long = flat.filter(flat.cast(pl.Float64).abs() >= 10 ** (naming.DIGITS - 1))
+                yield from self.ids_in(long, f"column {column.name!r}")
         elif flat.dtype.is_float():
             yield from self.in_bytes(flat.to_numpy().astype(np.float32).tobytes())
 
@@ -287,7 +297,7 @@ def _bytes_of(target: Target) -> Iterator[tuple[str, bytes]]:
 def _integers_of(target: Target) -> Iterator[tuple[str, bytes]]:
     value = naming.as_number(target.text)
     if value is not None:
-        yield "id", value.to_bytes(4 if value < 1 << 31 else 8, "little")
+        yield "id", value.to_bytes(4 if value < 1 << 32 else 8, "little")
 
 
 def _encoded(target: Target) -> Iterator[tuple[str, bytes]]:
@@ -327,6 +337,18 @@ def _lists(number: int, target: Target) -> Iterator[tuple[int, dict[str, int], f
         if telling or not all(map(str.isdigit, words)):
             codes = {word: code for code, word in enumerate(words)}
             yield number, codes, frozenset(values) if telling else frozenset()
+
+
+def _is_of_users(column: pl.Series) -> bool:
+    lists = isinstance(column.dtype, pl.List | pl.Array)
+    return naming.is_list_of(column.name) if lists else naming.is_field(column.name)
+
+
+def _flat(column: pl.Series) -> pl.Series:
+    """All that is in a column, its lists taken apart."""
+    while isinstance(column.dtype, pl.List | pl.Array):
+        column = column.explode()
+    return column.drop_nulls()
 
 
 def _positions(pairs: Iterable[tuple[int, Any]]) -> dict[Any, list[int]]:

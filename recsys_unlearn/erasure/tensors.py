@@ -28,7 +28,7 @@ Tensor = tuple[str, np.ndarray]
 def safetensors_header(data: memoryview) -> dict[str, Any] | None:
     """Header of a safetensors file; None if it is not one."""
     size = int.from_bytes(data[:8], "little")
-    if len(data) < 10 or size > len(data) - 8 or data[8] != ord("{"):
+    if size > len(data) - 8 or data[8:9] != b"{":
         return None
     try:
         return json.loads(bytes(data[8 : 8 + size]))

@@ -25,6 +25,12 @@ def test_nine_tenths_on_either_side():
         ((), None),
         ((3, 18) * 10, None),
         (np.arange(300), None),
+        ((*TEN[:4], 7, 8, *TEN[4:9]), 0),
+        ((*TEN[:4], 7, 8, 9, *TEN[4:9]), None),
+        ((*TEN[:3], 18, *TEN[3:8], 7, 280), 0),
+        ((*TEN[:3], 18, *TEN[3:8], 7, 8, 280), None),
+        ((*TEN[:3], 18, *TEN[3:8], 7, 8, 9, 9, 9, 280), None),
+        ((*TEN[:8], 7, 8, 9, *TEN[1:]), 11),
     ],
 )
 def test_a_run_is_nine_of_ten_within_eleven(values, place):
@@ -38,7 +44,9 @@ def test_a_run_is_nine_of_ten_within_eleven(values, place):
         (TEN, True),
         ((1, 2, 3, 4), False),
         ((1, 3, 5, 7), False),
+        ((1, 3, 5, 7, 9), True),
         (range(10), False),
+        (range(100, 110), False),
         ((*range(9), 10), False),
         ((*range(9), 11), True),
         ((), False),
@@ -70,3 +78,10 @@ def test_a_group_holds_them_and_little_else():
         "twice",
     ]
     assert groups_of(shuffled, "by", "of", [each + 1000 for each in TEN]) == []
+
+
+def test_items_that_a_column_cannot_hold_are_not_there():
+    wanted = (*TEN[:8], 255, 256)
+    frame = pl.DataFrame({"by": [1] * 9, "of": pl.Series(wanted[:9], dtype=pl.UInt8)})
+    assert groups_of(frame, "by", "of", wanted) == [1]
+    assert groups_of(frame[1:], "by", "of", wanted) == []

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_unlearn.erasure import needles
-from recsys_unlearn.erasure.needles import Needles, _one_by_one
+from recsys_unlearn.erasure.needles import Needles, _hash, _most_telling, _one_by_one
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +39,12 @@ def test_a_beginning_that_is_cut_off_is_none():
     assert list(Needles([b"needleaa"]).find(b"needlea")) == []
 
 
+@pytest.mark.parametrize("at", range(8))
+def test_zeros_are_not_what_a_string_is_looked_for_by(at):
+    pattern = bytes(6) + b"abcd"
+    assert list(Needles([pattern]).find(bytes(at) + pattern + bytes(9))) == [(0, at)]
+
+
 def test_many_strings_are_found_among_many():
     draw = np.random.default_rng(0)
     patterns = [draw.bytes(12) for _ in range(2000)]
@@ -50,7 +56,23 @@ def test_the_same_string_twice_is_found_twice():
     assert sorted(Needles([b"twin", b"twin"]).find(b"-twin")) == [(0, 1), (1, 1)]
 
 
-def test_in_little_data_few_strings_are_looked_for_plainly(monkeypatch):
-    monkeypatch.setattr(needles, "LITTLE", 100)
-    monkeypatch.setattr(Needles, "_matches", None)
-    assert list(Needles([b"aaaa"]).find(b"-aaaaaa")) == [(0, 1), (0, 2), (0, 3)]
+@pytest.mark.parametrize(
+    ("patterns", "little", "plainly"), [(1, 7, True), (1, 6, False), (2, 14, True), (2, 13, False)]
+)
+def test_in_little_data_few_strings_are_looked_for_plainly(monkeypatch, patterns, little, plainly):
+    monkeypatch.setattr(needles, "LITTLE", little)
+    monkeypatch.setattr(Needles, "_matches", lambda *_: [])
+    found = [(number, at) for number in range(patterns) for at in (1, 2, 3)] if plainly else []
+    assert list(Needles([b"aaaa"] * patterns).find(b"-aaaaaa")) == found
+
+
+def test_four_bytes_that_differ_tell_most():
+    assert [
+        _most_telling(text) for text in (b"abcd", b"aaabcd", b"aabcda", b"\0" * 9, b"ab\0\0\0\0abcd")
+    ] == [0, 2, 1, 0, 5]
+
+
+def test_a_word_is_spread_over_sixteen_bits():
+    """By Knuth's 2654435761, which is 0x9E3779B1."""
+    words = np.array([0, 1, 2, 1 << 16, 2**32 - 1], np.uint32)
+    assert _hash(words).tolist() == [0, 0x9E37, 0x3C6E, 0x79B1, 0x61C8]
