@@ -1,11 +1,16 @@
 import json
 import shutil
 
+import polars as pl
 import pytest
-from trained_workspace import TINY_MODEL
+from trained_workspace import TINY_MODEL, interactions
 from workspace_contents import holding, model_files
 
+from recsys_unlearn.errors import PartiallyDone
+from recsys_unlearn.interactions import IngestOptions
+from recsys_unlearn.workflows.deletion import clearing
 from recsys_unlearn.workflows.forget import Handling, forget
+from recsys_unlearn.workflows.ingest import ingest
 from recsys_unlearn.workflows.resume import resume
 from recsys_unlearn.workflows.status import SHOWN, status
 from recsys_unlearn.workflows.train import train
@@ -114,6 +119,26 @@ def test_a_deletion_that_waits_for_the_night_takes_the_data_of_who_came_back(res
     forget(restored, [other], handling=Handling(queue=True))
     assert holding(restored.root, member) == []
     assert sorted(each["state"] for each in status(restored).requests) == ["data_erased", "received"]
+
+
+def test_a_smaller_store_that_comes_before_the_search_has_other_rows(workspace, monkeypatch):
+    """The request's row may be beyond the end of every table by then."""
+    last = workspace.store().user_id(int(workspace.store().known_rows()[-1]))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(clearing, "search", full)
+        with pytest.raises(PartiallyDone, match="is at verified"):
+            forget(workspace, [last], verify=False)
+    frame = interactions()
+    others = frame["user"].unique().sort().filter(frame["user"].unique().sort() != last).head(40)
+    few = frame.filter(pl.col("user").is_in(others.implode()))
+    ingest(workspace, few, IngestOptions(n_buckets=2, strangers=0.2, replace=True))
+    train(workspace, TINY_MODEL)
+    assert [each.status for each in resume(workspace).requests] == ["completed"]
+    assert holding(workspace.root, last) == []
 
 
 def test_a_training_on_a_restored_store_does_not_see_who_was_erased(restored, member):

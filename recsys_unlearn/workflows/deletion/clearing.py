@@ -69,22 +69,27 @@ def remember(batch: Batch, user_table: np.ndarray) -> None:
 
 
 def targets(batch: Batch, store: InteractionStore, registry: Registry) -> list[Target]:
-    """What the accounts of a batch would be recognised by."""
+    """What the accounts of a batch would be recognised by.
+
+    Rows are those of the store that the batch was planned on. In one that has replaced it since, rows of
+    users and of items are others'.
+    """
+    planned_on, pairs = batch.details(State.PLANNED)["store_id"], batch.plan.pairs
     foreign = frozenset(
         version.directory.parents[1].name
         for version in registry.versions()
-        if version.tags.get(STORE_TAG) != store.store_id
+        if version.tags.get(STORE_TAG) != planned_on
     )
     path, accounts = batch.directory / VECTORS_FILE, batch.plan.accounts.tolist()
     vectors = load(path.read_bytes())["vectors"] if path.exists() else [np.zeros(0)] * len(accounts)
     return [
         Target(
             row=row,
-            items=tuple(batch.plan.pairs.items_of(row).tolist()),
+            items=tuple(pairs.items_of(row).tolist()) if store.store_id == planned_on else (),
             vectors=(vector,) if vector.any() else (),
-            store_id=store.store_id,
-            n_users=store.n_users,
-            n_items=store.n_items,
+            store_id=planned_on,
+            n_users=pairs.n_users,
+            n_items=pairs.n_items,
             foreign_models=foreign,
         )
         for row, vector in zip(accounts, vectors, strict=True)
