@@ -6,6 +6,7 @@ needs it. The module is an ``EmbeddingBagCollection`` fed with keyed jagged tens
 are bags of length one: on a CPU they are four times as fast as ``EmbeddingCollection``.
 """
 
+import gc
 import logging
 import os
 import warnings
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+import torch.distributed.optim  # torchrec's fused path imports it; inside a group, it would keep that group
 from torch import Tensor, distributed, nn
 
 # torchrec warns about its own planner and about a deprecation in torch; nothing a reader could act on.
@@ -171,12 +173,20 @@ def training_tables(
         yield DenseTables(initial, learning_rate)
         return
     with process_group():
-        yield FusedTables(initial, learning_rate)
+        tables = FusedTables(initial, learning_rate)
+        try:
+            yield tables
+        finally:
+            del tables.module  # which holds the group, beyond whatever frame still holds the tables
 
 
 @contextmanager
 def process_group() -> Iterator[None]:
-    """Join torchrun's processes, or form a group of one; a group that exists is used and kept."""
+    """Join torchrun's processes, or form a group of one; a group that exists is used and kept.
+
+    None of the group's threads outlives it: one that drops a tensor while Python shuts down aborts
+    the process ("terminate called without an active exception").
+    """
     if distributed.is_initialized():
         yield
         return
@@ -188,6 +198,7 @@ def process_group() -> Iterator[None]:
         yield
     finally:
         distributed.destroy_process_group()
+        gc.collect()  # the threads end with the last reference, and torchrec's are in cycles
 
 
 def _weight_name(table: str) -> str:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +156,21 @@ def test_a_process_group_that_exists_is_used_and_kept(initial):
         assert distributed.is_initialized()
     finally:
         distributed.destroy_process_group()
+
+
+def threads_of_gloo():
+    return [task for task in Path("/proc/self/task").iterdir() if "gloo" in (task / "comm").read_text()]
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_no_thread_of_a_process_group_outlives_it(initial, joined):
+    """One that still holds a tensor when Python shuts down aborts the process."""
+    with process_group() if joined else nullcontext():
+        with training_tables(initial, "rowwise_adagrad", RATE) as tables:
+            tables.step(loss_of(*tables.look_up(USERS, ITEMS)))
+            tables.tables()
+            assert threads_of_gloo()
+    assert not threads_of_gloo()
 
 
 # --- torchrun ------------------------------------------------------------------------------------
