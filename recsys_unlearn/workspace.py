@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the command line imports this module before it knows what i
     from recsys_unlearn.erasure.ledger import Ledger
     from recsys_unlearn.erasure.requests import Requests
     from recsys_unlearn.erasure.suppression import Suppression
+    from recsys_unlearn.interactions.report import IngestReport
     from recsys_unlearn.interactions.store import InteractionStore
     from recsys_unlearn.tracking.registry import Registry
     from recsys_unlearn.tracking.runs import Tracker
@@ -78,6 +79,10 @@ class Workspace:
         from recsys_unlearn.erasure.key import Key
 
         return Key.of(self.erasure_dir)
+
+    def sealed(self, store: "InteractionStore | IngestReport") -> str:
+        """Return the store's digest under this workspace's key: what ledger and MLflow may say of it."""
+        return self.key().data(store.digest)
 
     def ledger(self) -> "Ledger":
         """Record of versions and requests."""

@@ -33,8 +33,9 @@ from recsys_unlearn.errors import LedgerError
 
 FILE = "ledger.jsonl"
 HEAD_FILE = "ledger.head"
+STORE_DIGEST = "store_digest"  # of an entry: the store, after what the entry tells of
 
-__all__ = ["FILE", "HEAD_FILE", "Entry", "Ledger"]
+__all__ = ["FILE", "HEAD_FILE", "STORE_DIGEST", "Entry", "Ledger"]
 
 
 def utc_now() -> datetime:

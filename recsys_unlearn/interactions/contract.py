@@ -56,9 +56,8 @@ class Interactions:
             int(rows.max(initial=-1)) + 1 if size is None else size
             for rows, size in ((u, n_users), (i, n_items))
         )
-        width = max(
-            n_items, int(i.max(initial=0)) + 1
-        )  # else an item beyond the space would be another user's
+        # With n_items alone, an item beyond the space would become another user's.
+        width = max(n_items, int(i.max(initial=0)) + 1)
         u, i = np.divmod(np.unique(u * width + i), width)
         return cls(u.astype(np.int32), i.astype(np.int32), n_users, n_items)
 

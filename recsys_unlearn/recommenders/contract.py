@@ -66,7 +66,7 @@ class Recommender(ABC):
         Parameters
         ----------
         validation
-            Decides when to stop; a closed form, and ALS, do not look at it.
+            Decides when a descent stops, and how ``spectral`` weighs its filters; nothing else.
 
         Raises
         ------

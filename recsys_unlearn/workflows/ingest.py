@@ -1,5 +1,6 @@
 """Files of interactions into a workspace's store, without who and what it has erased before."""
 
+from recsys_unlearn.erasure.ledger import STORE_DIGEST
 from recsys_unlearn.erasure.suppression import FILE
 from recsys_unlearn.interactions.ingest import ingest as read_in
 from recsys_unlearn.interactions.options import IngestOptions
@@ -36,6 +37,6 @@ def ingest(
         report = read_in(source, workspace.store_dir, options, progress, erased)
         if workspace.has_ledger:
             counts = {"users": report.users, "suppressed": report.suppressed}
-            digest = workspace.key().data(report.digest)
-            workspace.ledger().append(KIND, {"store_id": report.store_id, "store_digest": digest, **counts})
+            store = {"store_id": report.store_id, STORE_DIGEST: workspace.sealed(report)}
+            workspace.ledger().append(KIND, store | counts)
     return report

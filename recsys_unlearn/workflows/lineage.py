@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from recsys_unlearn.erasure.ledger import STORE_DIGEST
 from recsys_unlearn.errors import VersionError
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def record(workspace: "Workspace", version: "Version", store: "InteractionStore"
             "forgotten": origin.forgotten,
             "interactions": store.sizes["train"],
             "store_id": store.store_id,
-            "store_digest": workspace.key().data(store.digest),
+            STORE_DIGEST: workspace.sealed(store),
             "recall@20": _recall(lineage, version),
             "users": len(users),
             "users_root": users.root,

@@ -105,7 +105,7 @@ def train(
         tags = {STORE_TAG: store.store_id, "method": "train"}
         champion = registry.champion()
         with registry.tracker.run("train", "train", tags, asdict(recommender.options)) as run:
-            run.dataset(workspace.key().data(store.digest), store.n_users, store.n_items, len(splits.train))
+            run.dataset(workspace.sealed(store), store.n_users, store.n_items, len(splits.train))
             _draw(run, champion.metrics if champion else metrics, metrics)
             with clock.part("publish"), staged(workspace, recommender, readiness, index) as directory:
                 version = registry.publish(directory, run, tags=tags, metrics=_logged(metrics, clock))

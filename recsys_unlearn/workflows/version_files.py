@@ -5,9 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError
-
-from recsys_unlearn.errors import StoreError, VersionError, refusal
+from recsys_unlearn.errors import StoreError, VersionError
 from recsys_unlearn.interactions.store import InteractionStore
 from recsys_unlearn.readiness.natural import FILE as READINESS_FILE
 from recsys_unlearn.readiness.natural import NaturalReadiness
@@ -86,19 +84,10 @@ def write_files(
     readiness: NaturalReadiness | None,
     index: ItemIndex | None = None,
 ) -> None:
-    """Write what a version consists of; the index may follow later.
-
-    Raises
-    ------
-    VersionError
-        If the disk refuses the tables.
-    """
-    try:
-        recommender.save(directory)
-        if readiness is not None:
-            readiness.save(directory)
-    except SafetensorError as error:  # not an OSError
-        raise VersionError(f"the version's tables cannot be written: {refusal(error) or error}") from error
+    """Write what a version consists of; the index may follow later."""
+    recommender.save(directory)
+    if readiness is not None:
+        readiness.save(directory)
     if index is not None:
         index.save(directory / INDEX_FILE)
 

@@ -39,6 +39,15 @@ def kinds(root, target, **options):
     return sorted({(hit.path, hit.kind) for hit in found.hits})
 
 
+def image_of(*statements):
+    """Bytes of a SQLite database after these statements."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        for statement in statements:
+            database.execute(statement)
+        database.commit()
+        return database.serialize()
+
+
 def workspace_of_others(root):
     """Make a workspace in which none of them ever was, of every kind of file that a real one has."""
     draw = np.random.default_rng(1)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from erasure.planting import ITEMS, NAME, NUMBER, ROW, SHORT, STORE_ID, VECTOR
+from erasure.planting import ITEMS, NAME, NUMBER, ROW, SHORT, STORE_ID, VECTOR, image_of
 from recsys_unlearn.erasure.contents import Source, Unreadable, findings
 from recsys_unlearn.erasure.search import Search
 from recsys_unlearn.erasure.target import Target
@@ -33,14 +33,6 @@ def parquet(**columns):
     file = io.BytesIO()
     pl.DataFrame(columns).write_parquet(file)
     return file.getvalue()
-
-
-def database(*statements):
-    with closing(sqlite3.connect(":memory:")) as made:
-        for statement in statements:
-            made.execute(statement)
-        made.commit()
-        return made.serialize()
 
 
 # --- texts ---------------------------------------------------------------------------------------
@@ -134,22 +126,22 @@ def test_in_json_what_stands_beside_an_escape_is_a_word(found):
 def test_a_key_says_whose_value_it_is(found, key, value):
     create = f"CREATE TABLE t ({key} TEXT, {value} TEXT)"
     rows = "INSERT INTO t VALUES ('user_row', NULL), (NULL, '7'), ('n', '7'), ('user', '7')"
-    assert found(database(create, rows)) == {FIELD}
-    assert found(database(create, rows.replace("'user'", "'used'"))) == set()
-    assert found(database(create.replace(value, "other"), rows)) == set()
+    assert found(image_of(create, rows)) == {FIELD}
+    assert found(image_of(create, rows.replace("'user'", "'used'"))) == set()
+    assert found(image_of(create.replace(value, "other"), rows)) == set()
 
 
 @pytest.mark.parametrize("column", ["id", "name", "key", "user"])
 def test_a_table_of_users_holds_them_whatever_its_columns_are_called(found, column):
     rows = "INSERT INTO {} VALUES (1, '7')"
     hit = {("id", f"column {column!r}")}
-    assert found(database(f"CREATE TABLE users (n, {column})", rows.format("users"))) == hit
-    other = found(database(f"CREATE TABLE others (n, {column})", rows.format("others")))
+    assert found(image_of(f"CREATE TABLE users (n, {column})", rows.format("users"))) == hit
+    other = found(image_of(f"CREATE TABLE others (n, {column})", rows.format("others")))
     assert other == (hit if column == "user" else set())
 
 
 def test_a_table_of_users_has_their_rows(found, tmp_path):
-    made = database("CREATE TABLE users (row INTEGER, n)", f"INSERT INTO users VALUES ({ROW}, 1)")
+    made = image_of("CREATE TABLE users (row INTEGER, n)", f"INSERT INTO users VALUES ({ROW}, 1)")
     hit = {("row", "column 'row' of 'users'")}
     assert found(made) == hit
     assert found(made.replace(b"users", b"items")) == set()
@@ -162,16 +154,16 @@ def test_a_table_of_users_has_their_rows(found, tmp_path):
 
 
 def test_a_blob_is_bytes_of_no_known_format(found):
-    made = database("CREATE TABLE t (a)", f"INSERT INTO t VALUES (x'{NUMBER.text.encode().hex()}')")
+    made = image_of("CREATE TABLE t (a)", f"INSERT INTO t VALUES (x'{NUMBER.text.encode().hex()}')")
     assert found(made) == set()
     number = struct.pack("<i", 20481).hex()
-    made = database("CREATE TABLE t (a)", f"INSERT INTO t VALUES (x'ff{number}'), (NULL)")
+    made = image_of("CREATE TABLE t (a)", f"INSERT INTO t VALUES (x'ff{number}'), (NULL)")
     assert found(made, NUMBER) == {("id", "an integer at byte 1")}
 
 
 def test_a_vector_is_found_in_a_dead_page(found):
     create, blob = "CREATE TABLE t (a)", f"INSERT INTO t VALUES (x'{VECTOR.tobytes().hex()}')"
-    dead = database("PRAGMA secure_delete = OFF", create, blob, "DELETE FROM t")
+    dead = image_of("PRAGMA secure_delete = OFF", create, blob, "DELETE FROM t")
     assert {kind for kind, _ in found(dead, NAME)} == {"vector"}
 
 

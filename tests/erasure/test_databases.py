@@ -7,27 +7,20 @@ from contextlib import closing
 import polars as pl
 import pytest
 
+from erasure.planting import image_of
 from recsys_unlearn.erasure.databases import Damaged, living, rows_of_vault, tables, with_log
 from recsys_unlearn.interactions.vault import Vault
 
 
 def test_integers_with_gaps_are_still_integers():
-    with closing(sqlite3.connect(":memory:")) as database:
-        database.execute("CREATE TABLE t (a INTEGER, b REAL, c TEXT, d BLOB, e)")
-        database.execute("INSERT INTO t VALUES (1, 0.5, 'x', x'00', 1)")
-        database.execute("INSERT INTO t VALUES (NULL, NULL, NULL, NULL, 'y')")
-        ((name, frame, blobs),) = tables(database.serialize())
+    image = image_of(
+        "CREATE TABLE t (a INTEGER, b REAL, c TEXT, d BLOB, e)",
+        "INSERT INTO t VALUES (1, 0.5, 'x', x'00', 1), (NULL, NULL, NULL, NULL, 'y')",
+    )
+    ((name, frame, blobs),) = tables(image)
     assert (name, blobs) == ("t", b"\0")
     assert frame.dtypes == [pl.Int64, pl.Float64, pl.String, pl.String, pl.String]
     assert frame.rows() == [(1, 0.5, "x", None, "1"), (None, None, None, None, "y")]
-
-
-def image_of(*statements):
-    with closing(sqlite3.connect(":memory:")) as database:
-        for statement in statements:
-            database.execute(statement)
-        database.commit()
-        return database.serialize()
 
 
 def test_tables_of_any_name_are_read_and_empty_ones_are_none():

@@ -165,11 +165,11 @@ def threads_of_gloo():
 @pytest.mark.parametrize("joined", [False, True])
 def test_no_thread_of_a_process_group_outlives_it(initial, joined):
     """One that still holds a tensor when Python shuts down aborts the process."""
-    with process_group() if joined else nullcontext():
-        with training_tables(initial, "rowwise_adagrad", RATE) as tables:
-            tables.step(loss_of(*tables.look_up(USERS, ITEMS)))
-            tables.tables()
-            assert threads_of_gloo()
+    group = process_group() if joined else nullcontext()
+    with group, training_tables(initial, "rowwise_adagrad", RATE) as tables:
+        tables.step(loss_of(*tables.look_up(USERS, ITEMS)))
+        tables.tables()
+        assert threads_of_gloo()
     assert not threads_of_gloo()
 
 

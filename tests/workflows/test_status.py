@@ -75,6 +75,12 @@ def restored(workspace, member):
     return workspace
 
 
+@pytest.fixture
+def other(restored, member):
+    """Somebody else in that store."""
+    return next(user for user in restored.store().user_ids().values() if str(user) != str(member))
+
+
 def test_who_came_back_with_a_backup_is_erased_again_and_reported(restored, member):
     found = status(restored)
     assert (found.erased_again, found.to_erase_again, found.store["forgotten_users"]) == (1, 0, 1)
@@ -98,8 +104,7 @@ def test_a_resumed_request_of_who_came_back_leaves_the_model_as_it_is(restored):
     assert status(restored).requests == []
 
 
-def test_a_deletion_on_a_restored_store_takes_who_came_back_with_it(restored, member):
-    other = next(user for user in restored.store().user_ids().values() if str(user) != str(member))
+def test_a_deletion_on_a_restored_store_takes_who_came_back_with_it(restored, member, other):
     outcome = forget(restored, [other], verify=False)
     assert (outcome.status, outcome.users) == ("completed", 1)
     assert holding(restored.root, member) == holding(restored.root, other) == []
@@ -114,8 +119,7 @@ def test_who_came_back_and_is_asked_for_again_is_erased_once_more(restored, memb
     assert forget(restored, [member]).status == "already erased"
 
 
-def test_a_deletion_that_waits_for_the_night_takes_the_data_of_who_came_back(restored, member):
-    other = next(user for user in restored.store().user_ids().values() if str(user) != str(member))
+def test_a_deletion_that_waits_for_the_night_takes_the_data_of_who_came_back(restored, member, other):
     forget(restored, [other], handling=Handling(queue=True))
     assert holding(restored.root, member) == []
     assert sorted(each["state"] for each in status(restored).requests) == ["data_erased", "received"]
@@ -133,7 +137,7 @@ def test_a_smaller_store_that_comes_before_the_search_has_other_rows(workspace, 
         with pytest.raises(PartiallyDone, match="is at verified"):
             forget(workspace, [last], verify=False)
     frame = interactions()
-    others = frame["user"].unique().sort().filter(frame["user"].unique().sort() != last).head(40)
+    others = frame.filter(pl.col("user") != last)["user"].unique().sort().head(40)
     few = frame.filter(pl.col("user").is_in(others.implode()))
     ingest(workspace, few, IngestOptions(n_buckets=2, strangers=0.2, replace=True))
     train(workspace, TINY_MODEL)

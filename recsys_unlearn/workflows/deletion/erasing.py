@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from recsys_unlearn.erasure.ledger import STORE_DIGEST
 from recsys_unlearn.erasure.requests import Request, State
 from recsys_unlearn.errors import LostRequest
 from recsys_unlearn.interactions.store import InteractionStore
@@ -19,7 +20,6 @@ from recsys_unlearn.workflows.deletion.terms import Terms
 from recsys_unlearn.workflows.deletion_plan import plan_rows
 from recsys_unlearn.workspace import Workspace
 
-DIGEST = "store_digest"  # of the ledger's entries
 RESTORED = "erased before, and back with restored data"
 
 
@@ -32,7 +32,7 @@ def erase(workspace: Workspace, batch: Batch) -> Mapping[str, Any]:
     else:  # the store was replaced since
         for back in returned(workspace):
             _take_out(store, back)
-    return {DIGEST: workspace.key().data(store.digest), "generation": store.generation}
+    return {STORE_DIGEST: workspace.sealed(store), "generation": store.generation}
 
 
 def settle(workspace: Workspace) -> list[Request]:
@@ -104,9 +104,9 @@ def is_restored(workspace: Workspace) -> bool:
     if not workspace.has_ledger or not workspace.store_dir.exists():
         return False
     bodies = [entry.body for entry in workspace.ledger().entries()]
-    said = [body.get(DIGEST) or body.get("details", {}).get(DIGEST) for body in bodies]
+    said = [body.get(STORE_DIGEST) or body.get("details", {}).get(STORE_DIGEST) for body in bodies]
     last = next(filter(None, reversed(said)), None)
-    return last != workspace.key().data(workspace.store().digest)
+    return last != workspace.sealed(workspace.store())
 
 
 def returned(workspace: Workspace) -> list[Asked]:
