@@ -94,8 +94,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--methods",
         nargs="*",
+        choices=UNLEARNERS,
         default=["row_drop", "over_forgetting"],
-        help="audited beside no-op and retrain",
+        metavar="METHOD",
+        help=f"audited beside no-op and retrain (row_drop over_forgetting), of: {', '.join(UNLEARNERS)}",
     )
     parser.add_argument("--attacks", action="store_true", help="run the attacks on one draw instead")
     parser.add_argument("--references", type=int, default=32, help="models of the likelihood-ratio attack")
