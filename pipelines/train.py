@@ -48,7 +48,7 @@ def main() -> None:
         registry = workspace.registry()
         tags = {STORE_TAG: store.store_id, "method": "train"}
         with registry.tracker.run("pipelines/train.py", "train", tags, asdict(options)) as run:
-            run.dataset(store.digest, store.n_users, store.n_items, len(splits.train))
+            run.dataset(workspace.sealed(store), store.n_users, store.n_items, len(splits.train))
             with staged(workspace, recommender, readiness, index) as directory:
                 version = registry.publish(directory, run, tags=tags, metrics=metrics)
         record(workspace, version, store, Origin(from_scratch=True))
