@@ -16,7 +16,7 @@ from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.readiness.following import following
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
-from recsys_unlearn.recommenders.geometry import LossGeometry, Positives
+from recsys_unlearn.recommenders.geometry import LossGeometry, Positives, inner_products
 
 USERS_PER_BATCH = 512
 
@@ -111,13 +111,13 @@ def _with_length_terms(
 ) -> tuple[Tensor, Tensor]:
     """Gradient and r_i, given the gradient of the scores' part."""
     if geometry.spherical:
-        outward = (gradient * items).sum(1)
+        outward = inner_products(gradient, items)
         return gradient.addcmul_(outward[:, None], items, value=-1), -outward.double()
     counts = torch.bincount(positives.item, minlength=len(items)).double()
     radial = 2 * geometry.regularization * counts
     return gradient + radial.float()[:, None] * items, radial
 
 
-def retract(item_table: Tensor, geometry: LossGeometry) -> Tensor:
-    """Bring moved item rows back to where the loss lives: the sphere, or anywhere."""
-    return normalize(item_table, dim=1) if geometry.spherical else item_table
+def retract(moved: Tensor, geometry: LossGeometry) -> Tensor:
+    """Bring moved item rows back to where the loss lives, in place: to the sphere, or nowhere."""
+    return normalize(moved, dim=1, out=moved) if geometry.spherical else moved

@@ -63,6 +63,16 @@ class EmbeddingRecommender(Recommender):
         user_table, item_table = self.user_table @ basis, self.item_table @ inverse
         return self.with_tables(user_table.astype(np.float32), item_table.astype(np.float32))
 
+    def on_principal_axes(self, weights: np.ndarray) -> Self:
+        """Tables in the basis in which Σ_u w_u x_u x_uᵀ is diagonal; no score and no length changes.
+
+        With each user's number of interactions for ``weights`` (n_users,), the covariance that a natural
+        step divides by is nearly diagonal, too, and the step needs no change of basis.
+        """
+        users = self.user_table.astype(np.float64)
+        basis = np.linalg.eigh(users.T @ (users * weights[:, None]))[1].astype(np.float32)
+        return self.with_tables(self.user_table @ basis, self.item_table @ basis)
+
     def folded_in(self, histories: Interactions) -> Given:
         """Fit a fresh vector to each history under the frozen item table."""
         users = histories.active_users

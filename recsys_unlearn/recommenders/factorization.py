@@ -74,6 +74,7 @@ class Factorization(ResumableRecommender):
                     break
             last = self._served(*tables.tables(), interactions)
         best = judge.best if judge and judge.best else last
+        best = best.on_principal_axes(interactions.user_counts)
         self.user_table, self.item_table = best.user_table, best.item_table
         epochs = judge.best_epoch if judge and judge.best else epoch
         self.retrain_options = replace(options, epochs=epochs, steps_per_epoch=steps)

@@ -18,7 +18,7 @@ from torch import Tensor
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.recommenders.contract import Given, Recommender
 from recsys_unlearn.recommenders.fold_in import descend
-from recsys_unlearn.recommenders.geometry import LossGeometry, LossTerms, Positives, tangent
+from recsys_unlearn.recommenders.geometry import LossGeometry, LossTerms, Positives, inner_products, tangent
 
 __all__ = ["Geometry", "Positives", "Terms", "geometry_of", "tangent", "terms"]
 
@@ -112,7 +112,7 @@ class Terms(LossTerms):
     def own_curvature(self, slope: Tensor, items: Tensor, pushed: Tensor) -> Tensor:
         """(n,): excess_u times the trace of the item vectors' covariance under softmax(s_u)."""
         square = pushed.square().sum(1) / self.excess.clamp(min=torch.finfo(slope.dtype).tiny)
-        return slope @ items.square().sum(1) - square
+        return slope @ inner_products(items, items) - square
 
 
 def terms(scores: Tensor, positive_scores: Tensor, owner: Tensor, negatives: float) -> Terms:

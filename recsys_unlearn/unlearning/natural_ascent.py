@@ -89,18 +89,18 @@ class NaturalAscent(Unlearner):
         before = readiness or NaturalReadiness.measure(recommender, interactions)
         forgotten = loss_sums(recommender, request.forget_set)
         share = (forgotten.pairs / before.sums.pairs).float() * self.centred
-        direction = torch.addcmul(forgotten.gradient, before.sums.gradient, share, value=-1)
         kept = interactions.of_users(request.partial_users).without(request.forget_set)
         staying = loss_sums(recommender, kept) if len(request.partial_users) else None
         rest = _without(before, forgotten, staying, recommender, interactions, request)
+        direction = forgotten.gradient.addcmul_(before.sums.gradient, share, value=-1)
+        rest.sums.gradient.add_(direction, alpha=self.step_size)  # what H_i · step_i adds to the slope
         step = self._solve(direction, recommender, interactions, request, rest)
-        items = torch.from_numpy(recommender.item_table)
-        moved = retract(items.add(step, alpha=self.step_size), geometry_of(recommender)).numpy()
+        stepped = step.mul_(self.step_size).add_(torch.from_numpy(recommender.item_table))
+        moved = retract(stepped, geometry_of(recommender)).numpy()
         users = without_forgotten_rows(recommender, interactions, request, moved, self.in_place)
         if staying:  # else their old vectors, which the forgotten items shaped, would live on in the sums
             new = loss_sums(recommender.with_tables(users, recommender.item_table), kept)
             rest = replace(rest, sums=rest.sums.plus(staying, times=-1).plus(new))
-        rest.sums.gradient.add_(direction, alpha=self.step_size)  # what H_i · step_i adds to the slope
         return ForgetResult(recommender.with_tables(users, moved), rest, np.arange(len(moved)), request.users)
 
     def _solve(
@@ -111,13 +111,14 @@ class NaturalAscent(Unlearner):
         request: ForgetRequest,
         readiness: NaturalReadiness,
     ) -> Tensor:
-        """H_i⁻¹ direction_i, (n_items, d)."""
+        """H_i⁻¹ direction_i, (n_items, d), in the place of ``direction``."""
+        rows = np.flatnonzero(request.forget_set.item_counts)
+        own = direction[rows]
         step = shared_basis_step(direction, recommender, readiness)
         if self.form == "full":
-            rows = np.flatnonzero(request.forget_set.item_counts)
             co_users = interactions.where(request.forget_set.item_counts[interactions.items] > 0)
             curvature = item_curvature(rows, recommender, co_users.without(request.forget_set), readiness)
-            step[torch.from_numpy(rows)] = torch.linalg.solve(curvature, direction[rows])
+            step[torch.from_numpy(rows)] = torch.linalg.solve(curvature, own)
         if self.followed:
             step.mul_((followers_gain(readiness) * calibrated_length(readiness))[:, None])
         return step

@@ -51,6 +51,22 @@ def test_held_out_items_of_the_own_colour_are_ranked_first(board, options, simil
     assert [sorted(row) for row in ranked.tolist()] == [test.items_of(u).tolist() for u in range(N_USERS)]
 
 
+def test_the_tables_are_on_the_principal_axes_of_the_interactions(board):
+    """Σ_u n_u x_u x_uᵀ is diagonal; in another basis the scores would be the same."""
+    train, _ = board
+    model = Factorization(SMALL).fit(train)
+    of_pairs = model.user_table[train.users].astype(np.float64)
+    moment = of_pairs.T @ of_pairs
+    assert np.abs(moment - np.diag(np.diag(moment))).max() < 1e-4 * np.trace(moment)
+    turned = np.linalg.qr(np.random.default_rng(0).normal(size=(64, 64)))[0].astype(np.float32)
+    other = model.with_tables(model.user_table @ turned, model.item_table @ turned)
+    back = other.on_principal_axes(train.user_counts)
+    np.testing.assert_allclose(
+        back.user_table @ back.item_table.T, model.user_table @ model.item_table.T, atol=1e-3
+    )
+    np.testing.assert_allclose(np.abs(back.user_table[:, -1]), np.abs(model.user_table[:, -1]), atol=1e-3)
+
+
 def test_an_untrained_table_does_not_solve_the_board(board):
     """The learning rate is what does it: at next to none the ranking is a lottery."""
     train, test = board

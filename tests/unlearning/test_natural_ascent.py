@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 from recsys_unlearn.audit.statistic import fold_in_statistic
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.readiness.natural import NaturalReadiness
+from recsys_unlearn.readiness.step import eigenbasis
 from recsys_unlearn.recommenders.softmax import geometry_of, tangent
 from recsys_unlearn.unlearning.contract import ForgetRequest
 from recsys_unlearn.unlearning.controls import RowDrop
@@ -24,6 +25,17 @@ FORMS = pytest.mark.parametrize("form", ["full", "whitened"])
 
 def accounts(data, users=LEAVERS):
     return ForgetRequest.of_accounts(data, np.asarray(users))
+
+
+def rotation():
+    """A rotation of the tables' dimensions, float64 (8, 8)."""
+    return torch.linalg.qr(torch.randn(8, 8, dtype=F64, generator=torch.Generator().manual_seed(3)))[0]
+
+
+def turned(recommender, basis=None):
+    """The same scores in another basis; by default, one in which C is far from diagonal."""
+    basis = (rotation() if basis is None else basis).float().numpy()
+    return recommender.with_tables(recommender.user_table @ basis, recommender.item_table @ basis)
 
 
 def moved_items(unlearner, recommender, data, request):
@@ -190,15 +202,34 @@ def test_the_step_is_that_of_the_slow_twin(trained, train, form, centred, follow
         request = ForgetRequest.of_pairs(
             request.forget_set.where(np.arange(len(request.forget_set)) % 2 == 0)
         )
-    step = slow_step(trained, train, request, form, centred, followed)
-    expected = torch.from_numpy(trained.item_table) + 0.7 * step
+    model = turned(trained)
+    step = slow_step(model, train, request, form, centred, followed)
+    expected = torch.from_numpy(model.item_table) + 0.7 * step
     if trained.options.similarity == "cosine":
         expected = torch.nn.functional.normalize(expected, dim=1)
     method = NaturalAscent(form, step_size=0.7, centred=centred, followed=followed)
-    got = moved_items(method, trained, train, request)
-    change = np.abs(expected.numpy() - trained.item_table).max()
+    got = moved_items(method, model, train, request)
+    change = np.abs(expected.numpy() - model.item_table).max()
     np.testing.assert_allclose(got, expected, atol=2e-3 * change)
     assert change > 0.02
+
+
+def test_where_no_basis_need_be_changed_the_step_is_the_same(trained, train):
+    request, basis = accounts(train), rotation()
+    covariance = NaturalReadiness.measure(trained, train.without_users(LEAVERS)).covariance
+    model = turned(trained, torch.linalg.eigh(covariance).eigenvectors)
+    got, expected = (moved_items(NaturalAscent(), each, train, request) for each in (model, turned(model)))
+    np.testing.assert_allclose(got @ basis.float().numpy(), expected, atol=1e-5)
+    assert np.linalg.norm(got - model.item_table) > 0.1
+
+
+@pytest.mark.parametrize(("correlation", "is_changed"), [(0, False), (0.02, False), (0.04, True)])
+def test_a_basis_is_changed_where_dimensions_are_correlated(correlation, is_changed):
+    lengths = torch.tensor([1.0, 1e-3], dtype=F64)
+    covariance = torch.tensor([[1, correlation], [correlation, 1]], dtype=F64) * torch.outer(lengths, lengths)
+    values, vectors = eigenbasis(covariance)
+    np.testing.assert_allclose(values.sort().values, torch.linalg.eigvalsh(covariance), rtol=2e-3)
+    assert (vectors is not None) == is_changed
 
 
 @FORMS
