@@ -20,6 +20,11 @@ class Needles:
     ----------
     patterns
         The strings; their positions are what :meth:`find` tells.
+
+    Raises
+    ------
+    ValueError
+        If one is shorter.
     """
 
     def __init__(self, patterns: Sequence[bytes]) -> None:
@@ -52,7 +57,7 @@ class Needles:
             for number, start in self._by_word[int(words[place])]:
                 at = base + 4 * place - start
                 pattern = self.patterns[number]
-                if at >= 0 and bytes(data[at : at + len(pattern)]) == pattern:
+                if bytes(data[at : at + len(pattern)]) == pattern:  # too short a slice where ``at`` < 0
                     yield number, at
 
 

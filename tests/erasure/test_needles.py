@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_unlearn.erasure import needles
-from recsys_unlearn.erasure.needles import Needles, _hash, _most_telling, _one_by_one
+from recsys_unlearn.erasure.needles import SHORTEST, Needles, _hash, _most_telling, _one_by_one
 
 
 @pytest.fixture(autouse=True)
@@ -34,9 +34,28 @@ def test_every_place_is_looked_at_also_between_chunks(monkeypatch, at):
     assert list(Needles([b"needle"]).find(memoryview(data))) == [(0, at)]
 
 
+@pytest.mark.parametrize("beyond", range(-4, 5))
+def test_data_may_end_anywhere_beside_the_end_of_a_chunk(monkeypatch, beyond):
+    monkeypatch.setattr(needles, "_CHUNK", 4096)
+    data = b"needle".rjust(4096 + beyond, b"-")
+    assert list(Needles([b"needle"]).find(data)) == [(0, 4090 + beyond)]
+
+
 def test_a_beginning_that_is_cut_off_is_none():
     assert list(Needles([b"aaneedle"]).find(b"aneedle")) == []
     assert list(Needles([b"needleaa"]).find(b"needlea")) == []
+
+
+def test_data_is_no_ring():
+    assert list(Needles([b"aaneedle"]).find(b"needle--aa")) == []
+    assert list(Needles([b"aaneedle"]).find(b"needleaa")) == []
+
+
+def test_the_shortest_string_is_one_word():
+    text = b"abcd"
+    assert list(Needles([text[:SHORTEST]]).find(text)) == [(0, 0)]
+    with pytest.raises(ValueError):
+        Needles([text[: SHORTEST - 1]])
 
 
 @pytest.mark.parametrize("at", range(8))
@@ -61,9 +80,9 @@ def test_the_same_string_twice_is_found_twice():
 )
 def test_in_little_data_few_strings_are_looked_for_plainly(monkeypatch, patterns, little, plainly):
     monkeypatch.setattr(needles, "LITTLE", little)
-    monkeypatch.setattr(Needles, "_matches", lambda *_: [])
-    found = [(number, at) for number in range(patterns) for at in (1, 2, 3)] if plainly else []
-    assert list(Needles([b"aaaa"] * patterns).find(b"-aaaaaa")) == found
+    monkeypatch.setattr(Needles, "_matches", lambda *_: ["at once"])
+    found = [(number, at) for number in range(patterns) for at in (1, 2, 3)]
+    assert list(Needles([b"aaaa"] * patterns).find(b"-aaaaaa")) == (found if plainly else ["at once"] * 4)
 
 
 def test_four_bytes_that_differ_tell_most():

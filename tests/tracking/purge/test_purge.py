@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -86,6 +87,11 @@ def test_figures_and_lineage_stay_as_history(registry, tracker, history):
     assert "scores.png" in {each.path for each in tracker.client.list_artifacts(history[2].run_id)}
 
 
+def test_a_version_goes_because_it_was_superseded_unless_told(registry, tracker, history):
+    purge(registry)
+    assert tracker.client.get_run(history[0].run_id).data.tags["purged_reason"] == "superseded"
+
+
 def test_what_mlflow_and_compare_show_afterwards_still_works(registry, tracker, history):
     import mlflow
 
@@ -133,6 +139,13 @@ def test_an_empty_workspace_has_nothing_to_purge(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_before_the_first_version_there_is_nothing_to_purge(migrated, tmp_path):
+    tracker = Tracker(shutil.copytree(migrated, tmp_path / "workspace"))
+    assert tracker.exists
+    assert not (tracker.artifacts / "models").exists()
+    assert purge(Registry(tracker)) == Purged()
+
+
 def test_it_needs_no_mlflow(registry, tracker, history):
     script = (
         "import sys; from recsys_unlearn.tracking import Registry, Tracker; "
@@ -140,7 +153,7 @@ def test_it_needs_no_mlflow(registry, tracker, history):
         "print(purge(Registry(Tracker(sys.argv[1]))).versions, 'mlflow' in sys.modules)"
     )
     command = [sys.executable, "-c", script, str(tracker.workspace)]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.stdout.strip() == "(1, 2) False", done.stderr
 

@@ -72,12 +72,13 @@ def test_models_of_another_name_are_left_alone(registry, tracker, history):
 def test_a_link_is_removed_and_not_followed(registry, tracker, history, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / "precious").write_text("text")
+    for name in ("precious", "dear"):
+        (elsewhere / name).write_text("text")
     for link in (tracker.artifacts / f"models/m-{'1' * 32}", model_of(history[0]) / "link"):
         link.symlink_to(elsewhere)
     told = purge(registry, dry_run=True)
     assert purge(registry) == told
-    assert (elsewhere / "precious").read_text() == "text"
+    assert [(elsewhere / name).read_text() for name in ("precious", "dear")] == ["text", "text"]
     assert not (tracker.artifacts / f"models/m-{'1' * 32}").is_symlink()
     assert told.files == 2 * (FILES + 1) + 2
 
