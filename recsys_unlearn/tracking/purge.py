@@ -198,7 +198,8 @@ def _connect(tracker: Tracker) -> sqlite3.Connection:
 
 @contextmanager
 def _reading(tracker: Tracker) -> Iterator[sqlite3.Connection]:
-    address = f"{tracker.database.as_uri()}?mode=ro"
+    # Not made where it is gone; and not `ro`, which may not roll back what a killed process left undone.
+    address = f"{tracker.database.as_uri()}?mode=rw"
     with closing(sqlite3.connect(address, uri=True, timeout=PATIENCE)) as database:
         yield database
 

@@ -1,5 +1,6 @@
 """What a purge asks of SQLite and of the disk, whatever SQLite's own defaults are."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -114,3 +115,22 @@ def test_what_is_gone_is_flushed_before_the_file_is_compacted_and_that_after(
         (models, {model_of(history[2]).name}),
         (tracker.database, 0),
     ]
+
+
+def test_a_dry_run_reads_what_a_killed_writer_left(registry, tracker, history, tmp_path):
+    """A journal that is yet to be rolled back: the next to open the database has to do it."""
+    expected, kept = purge(registry, dry_run=True), tmp_path / "kept"
+    with closing(sqlite3.connect(tracker.database, isolation_level=None)) as writer:
+        writer.execute("PRAGMA cache_size = 2")
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("UPDATE tags SET value = zeroblob(9000)")  # more than the cache: into the file
+        kept.mkdir()
+        left = sorted(tracker.root.glob("mlflow.db*"))
+        for path in left:
+            shutil.copy(path, kept)
+        writer.execute("ROLLBACK")
+    for path in left:
+        shutil.copy(kept / path.name, path)
+    assert [path.name for path in left] == ["mlflow.db", "mlflow.db-journal"]
+    assert purge(registry, dry_run=True) == expected
+    assert not left[1].exists()
