@@ -83,7 +83,7 @@ def relearning_figure(
     InvalidValue
         If a curve is empty or holds NaN.
     """
-    figure, axes = new_figure(title)
+    figure, axes = new_figure(title, width=8)
     given = list(zip(curves.items(), STYLES, strict=False))
     if strangers is not None:
         given.append((("strangers", strangers), (GREY, ":")))
@@ -92,7 +92,8 @@ def relearning_figure(
     axes.set_xscale("symlog", linthresh=1)
     axes.set_xticks(list(steps), [str(step) for step in steps])
     axes.set(xlabel="training steps", ylabel=statistic)
-    axes.legend(loc="best", frameon=False, fontsize=9)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
+    figure.subplots_adjust(right=0.78)  # the legend stands beside the bands, which leave no room
     return figure
 
 
@@ -118,7 +119,8 @@ def harm_figure(
     reach = np.abs(np.asarray(intervals).T - heights)
     axes.bar(places, heights, 0.7, color=colours, yerr=reach, ecolor="black", capsize=3)
     axes.axhline(0, color=GREY, lw=0.8)
-    axes.set_xticks(places, labels, fontsize=8)
+    axes.set_xticks(places, labels, fontsize=8, rotation=30)
+    figure.subplots_adjust(bottom=0.2)
     axes.set(xlabel=grouped_by, ylabel=f"change of {metric}")
     return figure
 
