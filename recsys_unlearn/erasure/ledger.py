@@ -98,6 +98,17 @@ class Ledger:
             self._write_head()
         return self._chain.entries[before:]
 
+    def settle(self) -> None:
+        """Put right what a crash left, as the next :meth:`append` would.
+
+        Raises
+        ------
+        LedgerError
+            As :meth:`append`.
+        """
+        with self.locked() as file, self._writing():
+            self._settle(file)
+
     def root(self, size: int | None = None) -> str:
         """Merkle root (RFC 6962) of the first ``size`` entries, by default of all."""
         self._refresh()

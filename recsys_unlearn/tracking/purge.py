@@ -181,12 +181,19 @@ def _vacuum(tracker: Tracker) -> None:
     ``secure_delete`` zeroes a removed cell, but not the copies of it in other pages' slack.
     """
     with closing(_connect(tracker)) as database:
-        if database.execute("PRAGMA user_version").fetchone()[0] != _PENDING:
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version != _PENDING:
+            if _journal(tracker).exists():  # of a writer that was killed before it changed a page
+                database.execute(f"PRAGMA user_version = {version}")  # any write takes it away
             return
         database.execute("VACUUM")
         database.execute("PRAGMA user_version = 0")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # does nothing where there is no WAL
     durable.sync(tracker.database)
+
+
+def _journal(tracker: Tracker) -> Path:
+    return tracker.database.with_name(f"{tracker.database.name}-journal")
 
 
 def _connect(tracker: Tracker) -> sqlite3.Connection:

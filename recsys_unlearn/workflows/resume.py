@@ -85,6 +85,8 @@ def resume(
     Terms().by(method)  # refuses an unknown one
     clock = Stopwatch()
     with workspace.locked("resume", wait):
+        if workspace.has_ledger:
+            workspace.ledger().settle()
         returned = []
         with suppress(LostRequest):  # told below, of the request that it stops
             returned = settle(workspace)

@@ -19,6 +19,14 @@ def test_with_nothing_open_nothing_changes(workspace):
     assert hashes(workspace.root) == before
 
 
+def test_a_torn_line_of_the_ledger_goes_even_if_nothing_is_open(workspace):
+    ledger = workspace.erasure_dir / "ledger.jsonl"
+    whole = ledger.read_bytes()
+    ledger.write_bytes(whole + b'{"kind":"received","body":{"reques')
+    assert resume(workspace).requests == []
+    assert ledger.read_bytes() == whole
+
+
 def test_queued_requests_on_the_same_terms_make_one_version(workspace, member, stranger):
     queued = [forget(workspace, [user], verify=False, handling=QUEUED) for user in (member, stranger)]
     outcome = resume(workspace)

@@ -134,3 +134,14 @@ def test_a_dry_run_reads_what_a_killed_writer_left(registry, tracker, history, t
     assert [path.name for path in left] == ["mlflow.db", "mlflow.db-journal"]
     assert purge(registry, dry_run=True) == expected
     assert not left[1].exists()
+
+
+def test_a_journal_that_was_begun_and_not_needed_goes(registry, tracker, history):
+    """What a writer leaves that is killed before it changes a page: it lies there until the next write."""
+    purge(registry)
+    before = tracker.database.read_bytes()
+    journal = tracker.root / "mlflow.db-journal"
+    journal.write_bytes(bytes(512))
+    purge(registry)
+    assert not journal.exists()
+    assert len(tracker.database.read_bytes()) == len(before)
