@@ -178,22 +178,20 @@ def _remove_files(paths: Collection[Path]) -> tuple[int, int]:
 def _vacuum(tracker: Tracker) -> None:
     """Copy the living rows into a new file, if rows were removed since it was last done.
 
+    If none were, take away the journal of a writer that was killed before it changed a page.
+
     ``secure_delete`` zeroes a removed cell, but not the copies of it in other pages' slack.
     """
     with closing(_connect(tracker)) as database:
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if version != _PENDING:
-            if _journal(tracker).exists():  # of a writer that was killed before it changed a page
+            if tracker.database.with_name(f"{tracker.database.name}-journal").exists():
                 database.execute(f"PRAGMA user_version = {version}")  # any write takes it away
             return
         database.execute("VACUUM")
         database.execute("PRAGMA user_version = 0")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # does nothing where there is no WAL
     durable.sync(tracker.database)
-
-
-def _journal(tracker: Tracker) -> Path:
-    return tracker.database.with_name(f"{tracker.database.name}-journal")
 
 
 def _connect(tracker: Tracker) -> sqlite3.Connection:
