@@ -60,11 +60,11 @@ class LossSums:
     users: Tensor
     pairs: Tensor
 
-    def plus(self, other: Self, times: float = 1.0) -> Self:
-        """Sum of both, ``other`` weighted."""
-        return type(self)(
-            **{name: value.add(getattr(other, name), alpha=times) for name, value in vars(self).items()}
-        )
+    def plus(self, other: Self, times: float = 1.0, **known: Tensor) -> Self:
+        """Sum of both, ``other`` weighted; a sum that is ``known`` is taken as it is."""
+        names = vars(self).keys() - known.keys()
+        sums = {name: getattr(self, name).add(getattr(other, name), alpha=times) for name in names}
+        return type(self)(**sums, **known)
 
 
 def loss_sums(

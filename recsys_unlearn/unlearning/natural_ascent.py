@@ -60,8 +60,8 @@ class NaturalAscent(Unlearner):
         Whether each item goes as far as it would with the other users following it
         (:mod:`recsys_unlearn.readiness.following`).
     in_place
-        Change the rows of the user table that was given instead of copying it: then a deletion takes as
-        long however many users there are, and the recommender that was given is not to be used again.
+        Change the user table and the readiness that were given instead of copying them: then a deletion
+        takes as long however many users there are, and what was given is not to be used again.
     """
 
     form: Form = "whitened"
@@ -91,11 +91,15 @@ class NaturalAscent(Unlearner):
         share = (forgotten.pairs / before.sums.pairs).float() * self.centred
         kept = interactions.of_users(request.partial_users).without(request.forget_set)
         staying = loss_sums(recommender, kept) if len(request.partial_users) else None
-        rest = _without(before, forgotten, staying, recommender, interactions, request)
-        direction = forgotten.gradient.addcmul_(before.sums.gradient, share, value=-1)
-        rest.sums.gradient.add_(direction, alpha=self.step_size)  # what H_i · step_i adds to the slope
+        everybody = before.sums.gradient
+        direction = forgotten.gradient.addcmul_(everybody, share, value=-1)
+        # The slope of the rest is G - g, and H_i · step_i = η (g - ε G) comes on top: (1 - ε) G for η = 1.
+        slope = torch.mul(everybody, 1 - share, out=everybody if self.in_place else None)
+        if self.step_size != 1:
+            slope.add_(direction, alpha=self.step_size - 1)
+        rest = _without(before, forgotten, staying, slope, recommender, interactions, request)
         step = self._solve(direction, recommender, interactions, request, rest)
-        stepped = step.mul_(self.step_size).add_(torch.from_numpy(recommender.item_table))
+        stepped = torch.add(torch.from_numpy(recommender.item_table), step, alpha=self.step_size, out=step)
         moved = retract(stepped, geometry_of(recommender)).numpy()
         users = without_forgotten_rows(recommender, interactions, request, moved, self.in_place)
         if staying:  # else their old vectors, which the forgotten items shaped, would live on in the sums
@@ -173,19 +177,20 @@ def _without(
     before: NaturalReadiness,
     forgotten: LossSums,
     staying: LossSums | None,
+    slope: Tensor,
     recommender: EmbeddingRecommender,
     interactions: Interactions,
     request: ForgetRequest,
 ) -> NaturalReadiness:
-    """Readiness of the rest, at the tables as they were.
+    """Readiness of the rest, at the tables as they were but for the ``slope``, which is given.
 
     What one user contributes is not the sum over their pairs, since their own stiffness depends on all of
     them: those who stay are taken out whole and put back with what remains.
     """
-    sums = before.sums.plus(forgotten, times=-1)
+    sums = before.sums.plus(forgotten, times=-1, gradient=slope)
     if staying:
-        theirs = interactions.of_users(request.users)
-        sums = before.sums.plus(loss_sums(recommender, theirs), times=-1).plus(staying)
+        theirs = loss_sums(recommender, interactions.of_users(request.users))
+        sums = before.sums.plus(theirs, times=-1, gradient=slope).plus(staying, gradient=slope)
     for column in (sums.positive, sums.pressure, sums.following):
         column.clamp_(min=0)  # an item without users left has none, up to rounding
     return replace(before, sums=sums)
