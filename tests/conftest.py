@@ -6,6 +6,7 @@ import signal
 
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(threads, "1")  # before numpy and torch are imported
+os.environ["RECSYS_UNLEARN_DEVICE"] = "cpu"  # tests compare bytes, and look at tables while they train
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402

@@ -20,6 +20,7 @@ HELP = {
     "negatives": "Items drawn to rank below the positives, for each batch (lmf: each positive).",
     "regularization": "Weight of the vectors' squared lengths, for dot; of EASE's diagonal.",
     "optimizer": "Dense Adam, or row-wise Adagrad fused into the backward pass.",
+    "precision": "Of the scores in the loss; the tables are float32 either way.",
     "learning_rate": "Step size.",
     "batch_size": "Interactions in a batch.",
     "epochs": "Most passes over the data.",

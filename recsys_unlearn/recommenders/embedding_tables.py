@@ -18,6 +18,8 @@ import torch
 import torch.distributed.optim  # torchrec's fused path imports it; inside a group, it would keep that group
 from torch import Tensor, distributed, nn
 
+from recsys_unlearn.recommenders.device import training_device
+
 # torchrec warns about its own planner and about a deprecation in torch; nothing a reader could act on.
 for noisy in ("torch.fx._symbolic_trace", "torchrec.distributed.planner"):
     logging.getLogger(noisy).setLevel(logging.ERROR)
@@ -64,9 +66,18 @@ class EmbeddingTables(nn.Module):
 
 
 class TrainingTables(ABC):
-    """Tables and the optimiser that changes them; the trainer knows no more than this."""
+    """Tables and the optimiser that changes them; the trainer knows no more than this.
+
+    Attributes
+    ----------
+    module
+        What holds the weights.
+    device
+        Where they are, and the vectors that are looked up; rows are given on the CPU.
+    """
 
     module: nn.Module
+    device: torch.device
 
     def look_up(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors (B, d) and (B + N, d) of B user rows and B + N item rows: positives, then negatives.
@@ -76,7 +87,8 @@ class TrainingTables(ABC):
         lengths = torch.ones(2, len(items), dtype=torch.int32)
         lengths[0, len(users) :] = 0
         values = torch.cat([users, items])
-        user, item = self.module(KeyedJaggedTensor([USERS, ITEMS], values, lengths=lengths.flatten()))
+        batch = KeyedJaggedTensor([USERS, ITEMS], values, lengths=lengths.flatten())
+        user, item = self.module(batch.to(self.device))
         return user[: len(users)], item
 
     @abstractmethod
@@ -85,14 +97,15 @@ class TrainingTables(ABC):
 
     @abstractmethod
     def tables(self) -> tuple[Tensor, Tensor]:
-        """Copies of the user and the item table."""
+        """Copies of the user and the item table, where the tables are."""
 
 
 class DenseTables(TrainingTables):
-    """Unsharded tables under Adam; every step touches every row."""
+    """Unsharded tables under Adam, on :func:`training_device`; every step touches every row."""
 
     def __init__(self, initial: dict[str, Tensor], learning_rate: float) -> None:
-        self.module = EmbeddingTables(*_shape(initial))
+        self.device = training_device()
+        self.module = EmbeddingTables(*_shape(initial), device=self.device)
         _copy_into(self.module, initial)
         self._optimizer = torch.optim.Adam(self.module.parameters(), lr=learning_rate, fused=True)
 
@@ -117,15 +130,17 @@ class FusedTables(TrainingTables):
     """Tables under row-wise Adagrad applied inside the backward pass; a step touches the batch's rows.
 
     Built as ``DistributedModelParallel`` on the current process group, which may span one process
-    or many. Gradients are averaged over the processes.
+    or many, on the CPU. Gradients are averaged over the processes.
     """
+
+    device = torch.device("cpu")
 
     def __init__(self, initial: dict[str, Tensor], learning_rate: float) -> None:
         bare = EmbeddingTables(*_shape(initial), device=torch.device("meta"))
         rule = {"lr": learning_rate, "eps": ADAGRAD_EPS}
         apply_optimizer_in_backward(RowWiseAdagrad, bare.collection.parameters(), rule)
         processes = distributed.get_world_size()
-        topology = Topology(world_size=processes, compute_device="cpu", local_world_size=processes)
+        topology = Topology(world_size=processes, compute_device=self.device.type, local_world_size=processes)
         sharder = EmbeddingBagCollectionSharder()
         # Small tables would be planned data-parallel, which has no fused optimiser.
         whole_tables = ParameterConstraints(sharding_types=["table_wise"])
@@ -133,9 +148,7 @@ class FusedTables(TrainingTables):
             topology=topology, constraints=dict.fromkeys((USERS, ITEMS), whole_tables)
         )
         plan = planner.collective_plan(bare, [sharder], distributed.group.WORLD)
-        self.module = DistributedModelParallel(
-            bare, device=torch.device("cpu"), plan=plan, sharders=[sharder]
-        )
+        self.module = DistributedModelParallel(bare, device=self.device, plan=plan, sharders=[sharder])
         for name, part, shard in self._shards():
             shard.copy_(initial[name][part])
 

@@ -138,7 +138,10 @@ class Factorization(ResumableRecommender):
                 tables.step(self._loss(user, item, items, log_expected))
 
     def _loss(self, user: Tensor, item: Tensor, target: Tensor, log_expected: Tensor | None) -> Tensor:
-        """Sum over the batch, divided by the nominal batch size so that no user weighs on another."""
+        """Sum over the batch, divided by the nominal batch size so that no user weighs on another.
+
+        ``target`` and ``log_expected`` come from the CPU, the vectors from where the tables are.
+        """
         options, count = self.options, len(user)
         lengths = user.square().sum() + item[:count].square().sum()
         if options.similarity == "cosine":
@@ -146,18 +149,24 @@ class Factorization(ResumableRecommender):
                 functional.normalize(user, dim=1) / options.temperature,
                 functional.normalize(item, dim=1),
             )
-        positive, negative = (user * item[:count]).sum(1), user @ item[count:].T
+        positive = (user * item[:count]).sum(1)
+        with torch.autocast(user.device.type, torch.bfloat16, enabled=options.precision == "bf16"):
+            product = user @ item[count:].T
+        negative = product.float()
         if options.loss == "bpr":
             total = losses.bpr(positive, negative).sum()
         elif options.loss == "full_softmax":
-            total = losses.full_softmax(negative, target).sum()
+            total = losses.full_softmax(negative, target.to(negative.device)).sum()
         else:
+            if log_expected is not None:
+                log_expected = log_expected.to(negative.device)
             total = losses.sampled_softmax(positive, negative, log_expected).sum()
         if options.similarity == "dot":
             total = total + options.regularization * lengths
         return total / options.batch_size
 
     def _served(self, user: Tensor, item: Tensor, interactions: Interactions) -> Self:
+        user, item = user.cpu(), item.cpu()
         if self.options.similarity == "cosine":
             user = functional.normalize(user, dim=1) / self.options.temperature
             item = functional.normalize(item, dim=1)

@@ -12,7 +12,7 @@ is kept, and a score is an inner product.
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -60,6 +60,11 @@ class Graph:
     def __init__(self, interactions: Interactions) -> None:
         edges = normalized(interactions)
         self._to_users, self._to_items = _csr(edges), _csr(edges.T.tocsr())
+
+    def to(self, device: torch.device) -> Self:
+        """Move the edges to where the tables are."""
+        self._to_users, self._to_items = self._to_users.to(device), self._to_items.to(device)
+        return self
 
     def propagate(self, user: Tensor, item: Tensor, layers: int) -> tuple[Tensor, Tensor]:
         """Mean of (user, item) and its images under the first ``layers`` powers of the adjacency."""

@@ -8,6 +8,7 @@ from recsys_unlearn.errors import ConfigError
 Similarity = Literal["cosine", "dot"]
 Loss = Literal["sampled_softmax", "popularity_softmax", "full_softmax", "bpr"]
 Optimizer = Literal["adam", "rowwise_adagrad"]
+Precision = Literal["float32", "bf16"]
 ABOVE_ZERO = (
     *("dim", "temperature", "negatives", "learning_rate"),
     *("batch_size", "epochs", "patience", "evaluate_every"),
@@ -32,6 +33,9 @@ class FactorizationOptions:
         λ of λ(‖u‖² + ‖v‖²) per positive; for ``dot`` only, a cosine does not see lengths.
     optimizer
         ``adam`` on dense tables, or ``rowwise_adagrad`` fused into the backward pass.
+    precision
+        Of the products of user vectors with negatives; ``bf16`` leaves tables, losses and optimiser in
+        float32.
     epochs, patience
         At most ``epochs``; with validation data, stop after ``patience`` evaluations without a better
         Recall@20 and keep the best tables.
@@ -48,6 +52,7 @@ class FactorizationOptions:
     negatives: int = 512
     regularization: float = 0.03
     optimizer: Optimizer = "adam"
+    precision: Precision = "float32"
     learning_rate: float = 0.005
     batch_size: int = 2048
     epochs: int = 40
@@ -61,7 +66,8 @@ class FactorizationOptions:
         wrong = [f"{name} must be above 0" for name in ABOVE_ZERO if not getattr(self, name) > 0]  # NaN too
         if self.steps_per_epoch is not None and self.steps_per_epoch <= 0:
             wrong.append("steps_per_epoch must be above 0")
-        for name, kind in (("similarity", Similarity), ("loss", Loss), ("optimizer", Optimizer)):
+        choices = {"similarity": Similarity, "loss": Loss, "optimizer": Optimizer, "precision": Precision}
+        for name, kind in choices.items():
             if getattr(self, name) not in get_args(kind):
                 wrong.append(f"{name} must be one of {', '.join(get_args(kind))}")
         if not self.regularization >= 0:

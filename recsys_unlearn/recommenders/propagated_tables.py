@@ -19,19 +19,19 @@ class PropagatedTables(TrainingTables):
     inner
         What is trained.
     graph, layers
-        Along what, and how far.
+        Along what, and how far; the graph moves to the tables' device.
     """
 
     def __init__(self, inner: TrainingTables, graph: "Graph", layers: int) -> None:
         if not isinstance(inner, DenseTables):
             raise TypeError("only dense tables can be propagated as a whole")
-        self.inner, self.graph, self.layers = inner, graph, layers
-        self.module = inner.module
+        self.inner, self.graph, self.layers = inner, graph.to(inner.device), layers
+        self.module, self.device = inner.module, inner.device
 
     def look_up(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors of the given rows, after the propagation."""
         user, item = self.graph.propagate(*self.inner.weights(), self.layers)
-        return user[users], item[items]
+        return user[users.to(self.device)], item[items.to(self.device)]
 
     def step(self, loss: Tensor) -> None:
         """Descend ``loss``; through the graph it moves every row."""

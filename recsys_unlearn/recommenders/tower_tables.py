@@ -21,21 +21,21 @@ class TowerTables(TrainingTables):
     inner
         The id embeddings, under their own optimiser.
     user, item
-        The towers, trained along with them by Adam.
+        The towers, trained along with them by Adam; they move to the embeddings' device.
     learning_rate
         Of the towers.
     """
 
     def __init__(self, inner: TrainingTables, user: "Tower", item: "Tower", learning_rate: float) -> None:
-        self.inner, self.user, self.item = inner, user, item
-        self.module = inner.module
+        self.module, self.device = inner.module, inner.device
+        self.inner, self.user, self.item = inner, user.to(self.device), item.to(self.device)
         weights = [*user.parameters(), *item.parameters()]
         self._optimizer = torch.optim.Adam(weights, lr=learning_rate, fused=True)
 
     def look_up(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs of the towers for the given rows."""
         user, item = self.inner.look_up(users, items)
-        return self.user(user, users), self.item(item, items)
+        return self.user(user, users.to(self.device)), self.item(item, items.to(self.device))
 
     def step(self, loss: Tensor) -> None:
         """Descend ``loss`` by one step of the embeddings' optimiser and one of the towers'."""

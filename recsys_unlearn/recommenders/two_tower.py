@@ -67,11 +67,13 @@ class Tower(nn.Module):
         int64 (n, f): band of each row in each feature.
     """
 
+    features: Tensor
+
     def __init__(self, side: str, options: TwoTowerOptions, features: "np.ndarray") -> None:
         super().__init__()
         n_features = features.shape[1]
         first = torch.arange(n_features) * BANDS  # the features' bands stand one below the other
-        self.features = torch.from_numpy(features) + first
+        self.register_buffer("features", torch.from_numpy(features) + first)
         self.inward = _normal(options, f"{side} tower", options.dim, options.dim**-0.5)
         self.bands = _normal(options, f"{side} bands", n_features * BANDS, INITIAL_SCALE)
         self.outward = nn.Parameter(torch.zeros(options.hidden, options.dim))  # it starts as a factorisation

@@ -1,5 +1,7 @@
 """The factorisation: planted structure is learnt, and the bytes are a function of data and options."""
 
+import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -182,6 +184,64 @@ def test_a_cosine_does_not_see_regularisation(board):
     assert bytes_of(one) == bytes_of(two)
 
 
+# --- precision -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", ["sampled_softmax", "popularity_softmax", "full_softmax", "bpr"])
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+def test_bf16_ranks_as_well_as_float32_with_other_bytes(train, similarity, loss):
+    hidden = train.where(np.random.default_rng(1).random(len(train)) < 0.25)
+    rest = train.without(hidden)
+    whole = replace(SMALL, dim=16, similarity=similarity, loss=loss)
+    models = [Factorization(o).fit(rest) for o in (whole, replace(whole, precision="bf16"))]
+    assert bytes_of(models[0]) != bytes_of(models[1])
+    recall = [evaluate(model, hidden, exclude=rest).mean()["recall@20"] for model in models]
+    assert recall[0] > 0.7
+    assert recall[1] == pytest.approx(recall[0], abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("precision", "expected"), [("float32", math.log(2)), ("bf16", math.log(1 + math.exp(-1)))]
+)
+@pytest.mark.parametrize("loss", ["sampled_softmax", "bpr"])
+def test_bf16_rounds_the_scores_of_negatives_and_nothing_else(loss, precision, expected):
+    """(16, 1) · (16, 1) is 257, which bf16 has as 256; the loss is given to more digits than bf16 has."""
+    options = FactorizationOptions(
+        similarity="dot", loss=loss, precision=precision, regularization=0, batch_size=1
+    )
+    vector = torch.tensor([[16.0, 1.0]])
+    value = Factorization(options)._loss(vector, vector.repeat(2, 1), torch.tensor([0]), None)
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_retrain_in_bf16_repeats_byte_for_byte(board, options):
+    model = Factorization(replace(options, precision="bf16")).fit(board[0])
+    assert model.retrain_options.precision == "bf16"
+    assert bytes_of(model.retrain(board[0])) == bytes_of(model)
+
+
+def test_going_on_in_bf16_repeats_and_differs_from_float32(board, options):
+    whole = Factorization(options).fit(board[0])
+    half = Factorization(replace(options, precision="bf16")).with_state(whole.state())
+    once, again, otherwise = (
+        bytes_of(model.resume(board[0], steps=3, learning_rate=1e-3)) for model in (half, half, whole)
+    )
+    assert once == again != otherwise
+
+
+def test_a_version_from_before_there_was_a_choice_is_of_float32(board, tmp_path):
+    Factorization(SMALL).fit(board[0]).save(tmp_path)
+    file = tmp_path / "model.json"
+    description = json.loads(file.read_text())
+    for options in (description["options"], description["retrain_options"]):
+        del options["precision"]
+    file.write_text(json.dumps(description))
+    loaded = Factorization.load(tmp_path)
+    assert loaded.options == SMALL
+    assert loaded.retrain_options.precision == "float32"
+
+
 # --- stopping, progress, options -----------------------------------------------------------------
 
 
@@ -223,7 +283,13 @@ def test_nothing_to_train_on():
 def test_every_wrong_option_is_reported_at_once():
     with pytest.raises(ConfigError) as caught:
         FactorizationOptions(
-            dim=0, similarity="euclid", loss="hinge", optimizer="sgd", epochs=-1, regularization=-1
+            dim=0,
+            similarity="euclid",
+            loss="hinge",
+            optimizer="sgd",
+            precision="fp16",
+            epochs=-1,
+            regularization=-1,
         )
     expected = [
         "dim must be above 0",
@@ -231,6 +297,7 @@ def test_every_wrong_option_is_reported_at_once():
         "similarity must be one of cosine, dot",
         "loss must be one of sampled_softmax, popularity_softmax, full_softmax, bpr",
         "optimizer must be one of adam, rowwise_adagrad",
+        "precision must be one of float32, bf16",
         "regularization must not be negative",
     ]
     assert str(caught.value) == "factorization: " + "; ".join(expected)
