@@ -47,8 +47,10 @@ OURS = ("spectral", "low_rank_ease", "factorization")
 TUNED = {  # chosen on validation data of the data set; others get the defaults
     ("gowalla", "factorization"): RECIPES["gowalla"].options,
     ("ml-1m-lcfn", "factorization"): RECIPES["ml-1m"].options,
-    ("ml-1m-lcfn", "light_gcn"): RECIPES["light-gcn"].options,
-    ("ml-1m-lcfn", "two_tower"): RECIPES["two-tower"].options,
+    ("gowalla", "light_gcn"): RECIPES["gowalla-light-gcn"].options,
+    ("gowalla", "two_tower"): RECIPES["gowalla-two-tower"].options,
+    ("ml-1m-lcfn", "light_gcn"): RECIPES["ml-1m-light-gcn"].options,
+    ("ml-1m-lcfn", "two_tower"): RECIPES["ml-1m-two-tower"].options,
     ("gowalla", "bpr"): BprOptions(epochs=56),
     ("ml-1m-lcfn", "bpr"): BprOptions(epochs=16),
 }

@@ -29,18 +29,21 @@ class Recipe:
     model: str = "factorization"
 
 
+# Chosen on gowalla/with_validation, and on 10 % of ml-1m-lcfn's training pairs, for the factorisation.
+ON_GOWALLA: dict[str, Any] = {"epochs": 24, "temperature": 0.1, "negatives": 1024}
+ON_ML_1M: dict[str, Any] = {"epochs": 24, "temperature": 0.17, "learning_rate": 0.01}
+
 RECIPES = {
     "default": Recipe(FactorizationOptions(), validation=0.1),
-    # The next two were chosen on gowalla/with_validation, and on 10 % of ml-1m-lcfn's training pairs.
-    "gowalla": Recipe(FactorizationOptions(epochs=24, temperature=0.1, negatives=1024)),
-    "ml-1m": Recipe(FactorizationOptions(epochs=24, temperature=0.17, batch_size=8192, learning_rate=0.01)),
-    # The same step on other models; the last two have what was chosen for the factorisation on ml-1m-lcfn.
+    "gowalla": Recipe(FactorizationOptions(**ON_GOWALLA)),
+    "ml-1m": Recipe(FactorizationOptions(**ON_ML_1M, batch_size=8192)),
+    # The same step on other models.
+    "gowalla-light-gcn": Recipe(LightGcnOptions(**ON_GOWALLA, learning_rate=0.01), model="light_gcn"),
+    "gowalla-two-tower": Recipe(TwoTowerOptions(**ON_GOWALLA), model="two_tower"),
+    "ml-1m-light-gcn": Recipe(LightGcnOptions(**ON_ML_1M), model="light_gcn"),
+    "ml-1m-two-tower": Recipe(TwoTowerOptions(**ON_ML_1M, batch_size=8192), model="two_tower"),
     "als": Recipe(AlsOptions(), model="als"),
     "bpr": Recipe(BprOptions(), validation=0.1, model="bpr"),
-    "light-gcn": Recipe(LightGcnOptions(epochs=24, temperature=0.17, learning_rate=0.01), model="light_gcn"),
-    "two-tower": Recipe(
-        TwoTowerOptions(epochs=24, temperature=0.17, batch_size=8192, learning_rate=0.01), model="two_tower"
-    ),
     # FORGETTING.md, section 3.
     "prototype": Recipe(
         FactorizationOptions(

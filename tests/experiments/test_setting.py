@@ -64,7 +64,7 @@ def test_calibration_leaves_half_of_the_strangers_to_the_audit(original):
     assert 0 < len(used) < len(whole)
 
 
-@pytest.mark.parametrize("recipe", ["als", "bpr", "two-tower"])
+@pytest.mark.parametrize("recipe", ["als", "bpr", "ml-1m-two-tower"])
 def test_a_recipe_of_another_kind_is_trained_kept_and_retrained(tmp_path, monkeypatch, recipe):
     few = replace(RECIPES[recipe], options=replace(RECIPES[recipe].options, epochs=1, dim=8))
     monkeypatch.setitem(setting.RECIPES, recipe, few)
