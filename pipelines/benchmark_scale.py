@@ -1,14 +1,16 @@
 """How training, forgetting, indexing and memory grow with the number of users; the items stay.
 
 Each size is a process of its own: random histories over a long tail of items (what they are does not change
-the time), one epoch of row-wise Adagrad, readiness, the index, and deletions of one user each, whose median
-is shown. The last line is the slope of log seconds over log users: 0 is flat, 1 grows with the data.
+the time), with --ingest written to a parquet file and ingested; one epoch of row-wise Adagrad, readiness, the
+index, and deletions of one user each, whose median is shown. The last line is the slope of log seconds over
+log users: 0 is flat, 1 grows with the data.
 
 Examples
 --------
     python pipelines/benchmark_scale.py                                    # 10^4 and 10^5 users, a minute
     python pipelines/benchmark_scale.py --users 10000 100000 1000000 10000000 --out scale.json
     python pipelines/benchmark_scale.py --users 10000 100000 1000000 --untrained   # forgetting alone
+    python pipelines/benchmark_scale.py --users 1000000 --ingest       # 20 million rows from a file on
 """
 
 import os
@@ -22,13 +24,15 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from recsys_unlearn.durable import write_json
-from recsys_unlearn.interactions import Interactions
+from recsys_unlearn.interactions import IngestOptions, Interactions, InteractionStore, ingest
 from recsys_unlearn.randomness import generator
 from recsys_unlearn.readiness.natural import NaturalReadiness
 from recsys_unlearn.recommenders.factorization import Factorization, FactorizationOptions
@@ -66,6 +70,7 @@ def parse():
     parser.add_argument("--history", type=int, default=20, help="interactions of a user (%(default)s)")
     parser.add_argument("--dim", type=int, default=32, help="width of the tables (%(default)s)")
     parser.add_argument("--deletions", type=int, default=20, help="one after the other (%(default)s)")
+    parser.add_argument("--ingest", action="store_true", help="from a parquet file, and train on its split")
     parser.add_argument("--untrained", action="store_true", help="draw the tables instead of training them")
     parser.add_argument("--out", type=Path, metavar="FILE.json")
     parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
@@ -75,6 +80,8 @@ def parse():
 def measure(n_users, options):
     train, seconds = timed(lambda: histories(n_users, options))
     row = {"users": n_users, "interactions": len(train), "generate_s": seconds}
+    if options.ingest:
+        train, row["ingest_s"] = ingested(train)
     settings = FactorizationOptions(
         dim=options.dim, optimizer="rowwise_adagrad", learning_rate=0.05, epochs=1, batch_size=8192
     )
@@ -89,6 +96,15 @@ def measure(n_users, options):
     row["forget_ms_per_user"] = 1e3 * deletion_seconds(model, train, readiness, options)
     row["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return row
+
+
+def ingested(interactions):
+    """The training split of a store into which they were ingested from a file, and the seconds that took."""
+    with tempfile.TemporaryDirectory() as directory:
+        source, store = Path(directory) / "source.parquet", Path(directory) / "store"
+        pl.DataFrame({"user": interactions.users, "item": interactions.items}).write_parquet(source)
+        _, seconds = timed(lambda: ingest(source, store, IngestOptions()))
+        return InteractionStore.open(store).splits().train, seconds
 
 
 def drawn(rows, dim):

@@ -35,6 +35,13 @@ def test_forgetting_can_be_measured_alone(tmp_path):
     assert "forget_ms_per_user" in printed and printed.count("slope of log") == 3
 
 
+def test_what_is_ingested_from_a_file_is_trained_on():
+    small = ("--items", 40, "--history", 8, "--dim", 4, "--deletions", 2)
+    names, values = (line.split() for line in run("--users", 50, *small, "--ingest").splitlines())
+    row = dict(zip(names, values, strict=True))
+    assert float(row["ingest_s"]) > 0 and float(row["train_us_per_interaction"]) > 0
+
+
 @pytest.mark.parametrize(("values", "expected"), [((3, 3, 3), 0), ((1, 10, 100), 1), ((4, 40, 400), 1)])
 def test_the_slope_is_the_exponent(values, expected):
     slope = runpy.run_path(str(SCRIPT))["slope"]
