@@ -118,8 +118,11 @@ class Interactions:
         return self.where(~self._is_in(rows)[self.users])
 
     def without(self, other: "Interactions") -> "Interactions":
-        """Everything but the pairs that are in ``other``."""
-        return self.where(~other.holds(self))
+        """Everything but the pairs that are in ``other``, whose users are the only ones looked at."""
+        places = self.runs(other.active_users)[1]
+        keep = np.ones(len(self), bool)
+        keep[places[other.holds(self.where(places))]] = False
+        return self.where(keep)
 
     def holds(self, other: "Interactions") -> np.ndarray:
         """Bool (len(other),): which pairs of ``other`` are among these."""

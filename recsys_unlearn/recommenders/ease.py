@@ -92,17 +92,18 @@ class Ease(ItemItemRecommender):
         product[rows.nonzero()] += 1
         return product
 
-    def without(self, forget_set: Interactions, retained: Interactions) -> Self:
+    def without(self, forget_set: Interactions, retained: Interactions, in_place: bool = False) -> Self:
         """Take the users' rows out of P, put back what they keep; make P anew where rounding adds up."""
-        inverse, users = self.inverse, forget_set.active_users
+        inverse = self.inverse if in_place else self.inverse.copy()
+        users = forget_set.active_users
         after = retained.of_users(users)
         before = forget_set.union(after)
         for start in range(0, len(users), USERS_PER_STEP):
             batch = users[start : start + USERS_PER_STEP]
             staying = batch[after.user_counts[batch] > 0]
             if len(staying):  # first: with the old rows still in it, P stays positive definite
-                inverse = updated(inverse, incidence(after, staying), 1.0)
-            inverse = updated(inverse, incidence(before, batch), -1.0)
+                update(inverse, incidence(after, staying), 1.0)
+            update(inverse, incidence(before, batch), -1.0)
         if drift(inverse, retained, self.options.regularization) > DRIFT:
             return self.retrain(retained)
         other = super().with_state({"inverse": inverse, "in_use": self._in_use_without(retained)})
@@ -136,15 +137,16 @@ def inverted(gram: np.ndarray) -> np.ndarray:
     return inverse
 
 
-def updated(inverse: np.ndarray, rows: sparse.csr_matrix, sign: float) -> np.ndarray:
-    """(P⁻¹ ± ZᵀZ)⁻¹ given P (n_items, n_items), for ``rows`` Z (k, n_items) that come (1) or go (-1)."""
+def update(inverse: np.ndarray, rows: sparse.csr_matrix, sign: float) -> None:
+    """Make P (n_items, n_items) (P⁻¹ ± ZᵀZ)⁻¹, for ``rows`` Z (k, n_items) that come (1) or go (-1)."""
     seen = rows @ inverse  # Z P
     inner = np.eye(len(seen)) + sign * (rows @ seen.T)
     half = scipy.linalg.solve_triangular(np.linalg.cholesky(inner), seen, lower=True)
-    result = inverse.copy()
     # In place, and the transposed view because BLAS counts columns: one pass over P instead of three.
-    scipy.linalg.blas.dgemm(-sign, half.T, half.T, 1.0, result.T, trans_b=True, overwrite_c=True)
-    return result
+    if len(half) == 1:
+        scipy.linalg.blas.dger(-sign, half[0], half[0], a=inverse.T, overwrite_a=True)
+    else:
+        scipy.linalg.blas.dgemm(-sign, half.T, half.T, 1.0, inverse.T, trans_b=True, overwrite_c=True)
 
 
 def drift(inverse: np.ndarray, interactions: Interactions, regularization: float) -> float:

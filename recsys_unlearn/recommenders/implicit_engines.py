@@ -46,8 +46,7 @@ class ImplicitEngine(EmbeddingRecommender):
         self, interactions: Interactions, validation: Interactions | None, progress: Progress | None
     ) -> None:
         """Train a new engine from scratch."""
-        engine, options = self._engine(), self.options
-        judge = None
+        options, judge = self.options, None
         if validation and self.stops_early:
             judge = EarlyStopping(interactions, validation, options.patience)
 
@@ -60,6 +59,7 @@ class ImplicitEngine(EmbeddingRecommender):
                 raise _Enough
 
         with _blas_on_one_thread(), suppress(_Enough):
+            engine = self._engine()
             engine.fit(incidence(interactions, dtype=np.float32), show_progress=False, callback=report)
         best = self._trained(engine, interactions)
         if judge and judge.best:
@@ -100,12 +100,12 @@ class Als(ImplicitEngine):
         item_users
             Zeros and ones, float32 (n_items, n_users): the interactions, transposed.
         """
-        engine = self._engine()
-        engine.iterations = 1
-        # The engine begins with what it calls users. Here that must be the items: the other users' rows
-        # are not a forgotten user's, while a user fitted to the old items would take up their trace.
-        engine.user_factors, engine.item_factors = self.item_table.copy(), self.user_table.copy()
         with _blas_on_one_thread():
+            engine = self._engine()
+            engine.iterations = 1
+            # The engine begins with what it calls users. Here that must be the items: the other users' rows
+            # are not a forgotten user's, while a user fitted to the old items would take up their trace.
+            engine.user_factors, engine.item_factors = self.item_table.copy(), self.user_table.copy()
             engine.fit(item_users, show_progress=False)
         engine.item_factors[np.bincount(item_users.indices, minlength=len(self.user_table)) == 0] = 0
         return self.with_tables(engine.item_factors, engine.user_factors)

@@ -60,8 +60,11 @@ class ItemItemRecommender(Recommender):
         """Product (n, n_items) of histories (n, n_items) and weights (n_items, n_items)."""
 
     @abstractmethod
-    def without(self, forget_set: Interactions, retained: Interactions) -> Self:
-        """Return the recommender of ``retained`` alone, given this one of both; ``self`` stays."""
+    def without(self, forget_set: Interactions, retained: Interactions, in_place: bool = False) -> Self:
+        """Return the recommender of ``retained`` alone, given this one of both.
+
+        ``self`` stays, unless it may be changed ``in_place``.
+        """
 
     def _in_use_without(self, retained: Interactions) -> np.ndarray:
         return self.in_use & (retained.user_counts > 0)

@@ -81,7 +81,7 @@ class ItemKnn(ItemItemRecommender):
         """X W."""
         return (rows.astype(np.float32) @ self.weights).toarray()
 
-    def without(self, forget_set: Interactions, retained: Interactions) -> Self:
+    def without(self, forget_set: Interactions, retained: Interactions, in_place: bool = False) -> Self:
         """Subtract the users' pairs of items; add those that a user who stays still has."""
         users = forget_set.active_users
         after = retained.of_users(users)

@@ -94,7 +94,7 @@ class Spectral(ItemItemRecommender):
         scores += (rows @ self.encoder) @ self.decoder.T
         return scores
 
-    def without(self, forget_set: Interactions, retained: Interactions) -> Self:
+    def without(self, forget_set: Interactions, retained: Interactions, in_place: bool = False) -> Self:
         """Fit again on ``retained``, in closed form."""
         return self.retrain(retained)
 

@@ -73,8 +73,8 @@ class ForgetResult(Generic[Kind]):
     touched_items, touched_users
         Rows whose vectors may differ from before; no other row does (the method's footprint).
     distance
-        For a method that converges: estimated distance to where it converges, relative to the length
-        of the tables.
+        For a method that converges: estimated distance of the scores to where it converges, relative to
+        their length.
     """
 
     recommender: Kind

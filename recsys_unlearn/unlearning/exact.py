@@ -15,7 +15,15 @@ class Exact(Unlearner):
     """What a retrain would give, at the cost of the users' own histories.
 
     The model knows how: EASE updates its inverse, item-kNN subtracts counts.
+
+    Parameters
+    ----------
+    in_place
+        The recommender that was given may be changed, and is not to be used again: then EASE's inverse is
+        not copied.
     """
+
+    in_place: bool = False
 
     name = "exact"
     guarantee = "exact"
@@ -29,5 +37,7 @@ class Exact(Unlearner):
         request: ForgetRequest,
         readiness: NaturalReadiness | None,
     ) -> ForgetResult:
-        left = recommender.without(request.forget_set, interactions.without(request.forget_set))
+        left = recommender.without(
+            request.forget_set, interactions.without(request.forget_set), self.in_place
+        )
         return ForgetResult(left, None, np.arange(recommender.n_items), request.users)

@@ -15,6 +15,7 @@ from scipy import sparse
 
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.readiness.natural import NaturalReadiness
+from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 from recsys_unlearn.recommenders.implicit_engines import Als
 from recsys_unlearn.recommenders.incidence import incidence
 from recsys_unlearn.unlearning.contract import ForgetRequest, ForgetResult, Unlearner
@@ -27,9 +28,10 @@ _TINY = 1e-30
 class UntrainAls(Unlearner):
     """Accelerated warm-started sweeps.
 
-    The result says how far the user table is from the fixed point, relative to its length: steps that shrink
-    by a factor ρ come to d / (1 - ρ) after one of length d. It is an estimate, and for a model that was
-    itself trained to its fixed point; one that was stopped early is first trained on by the sweeps.
+    The result says how far the scores are from the fixed point's, relative to their length: steps that shrink
+    by a factor ρ come to d / (1 - ρ) after one of length d. (The tables go on turning after the scores have
+    settled.) It is an estimate, and for a model that was itself trained to its fixed point; one that was
+    stopped early is first trained on by the sweeps.
 
     Parameters
     ----------
@@ -63,25 +65,38 @@ class UntrainAls(Unlearner):
         users[retained.user_counts == 0] = 0
         start = swept = recommender.with_tables(users, recommender.item_table)
         item_users = sparse.csr_matrix(incidence(retained, dtype=np.float32).T)
-        path = Path(self.memory)
+        path = SweepPath(self.memory)
         steps: list[float] = []
         while len(steps) < self.sweeps and not remaining(steps) < self.tolerance:
-            swept = start.swept(item_users)
+            before, swept = swept, start.swept(item_users)
+            steps.append(score_distance(before, swept))
             ahead = path.extrapolated(start.user_table, swept.user_table)
-            steps.append(_length(ahead - start.user_table) / max(_length(ahead), _TINY))
             start = swept.with_tables(ahead, swept.item_table)
         return ForgetResult.of_training(swept, retained, readiness is not None, remaining(steps))
 
 
+def score_distance(one: EmbeddingRecommender, other: EmbeddingRecommender) -> float:
+    """‖X Yᵀ - X' Y'ᵀ‖ / ‖X' Y'ᵀ‖ over all users and items; from the tables' d x d products, to some 1e-8."""
+    sides = ((one.user_table, -other.user_table), (one.item_table, other.item_table))
+    users, items = (np.hstack(side).astype(np.float64) for side in sides)
+    products = (users.T @ users) * (items.T @ items)  # the scores of [X, -X'] and [Y, Y'] are the difference
+    d = other.user_table.shape[1]
+    return float(np.sqrt(max(products.sum(), 0.0) / max(products[d:, d:].sum(), _TINY)))
+
+
 def remaining(steps: list[float]) -> float:
-    """How far it still is after steps of these lengths, at their rate; infinite for fewer than two."""
+    """How far it still is after steps of these lengths; infinite for fewer than two.
+
+    At the rate of all steps but the first, which goes where it is steep.
+    """
     if len(steps) < 2:
         return float("inf")
-    rate = (steps[-1] / max(steps[0], _TINY)) ** (1 / (len(steps) - 1))
+    later = steps[1:] if len(steps) > 2 else steps
+    rate = (later[-1] / max(later[0], _TINY)) ** (1 / (len(later) - 1))
     return steps[-1] / (1 - min(rate, SLOWEST))
 
 
-class Path:
+class SweepPath:
     """The last steps of an iteration, and where they lead (Anderson acceleration).
 
     Parameters
@@ -106,7 +121,3 @@ class Path:
         weights = np.linalg.lstsq(by_move @ by_move.T, by_move @ self.moves[-1], rcond=1e-12)[0]
         ahead = self.points[-1] + self.moves[-1] - weights @ (by_point + by_move)
         return ahead.reshape(point.shape).astype(np.float32)
-
-
-def _length(table: np.ndarray) -> float:
-    return float(np.linalg.norm(table))

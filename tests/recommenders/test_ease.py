@@ -5,7 +5,7 @@ import pytest
 
 from recsys_unlearn.errors import ConfigError, UsageError
 from recsys_unlearn.interactions.contract import Interactions
-from recsys_unlearn.recommenders.ease import DRIFT, Ease, drift, inverted, updated
+from recsys_unlearn.recommenders.ease import DRIFT, Ease, drift, inverted, update
 from recsys_unlearn.recommenders.incidence import incidence
 from recsys_unlearn.recommenders.item_item_options import EaseOptions
 
@@ -59,10 +59,21 @@ def test_the_inverse_is_the_inverse():
 @pytest.mark.parametrize("users", [[4], [4, 9, 30]])
 def test_an_update_is_the_inverse_of_the_changed_counts(fitted, train, sign, users):
     rows = incidence(train, np.array(users))
-    before = fitted.inverse.copy()
-    expected = np.linalg.inv(np.linalg.inv(before) + sign * (rows.T @ rows).toarray())
-    np.testing.assert_allclose(updated(fitted.inverse, rows, sign), expected, atol=1e-12)
+    inverse = fitted.inverse.copy()
+    expected = np.linalg.inv(np.linalg.inv(inverse) + sign * (rows.T @ rows).toarray())
+    update(inverse, rows, sign)
+    np.testing.assert_allclose(inverse, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("users", [[4], [4, 9, 30]])
+def test_only_in_place_does_the_model_before_change(fitted, train, users):
+    gone, rest = train.of_users(users), train.without_users(users)
+    own, before = fitted.with_state(fitted.state()), fitted.inverse.copy()
+    left = fitted.without(gone, rest)
     assert np.array_equal(fitted.inverse, before)
+    changed = own.without(gone, rest, in_place=True)
+    np.testing.assert_allclose(changed.inverse, left.inverse, atol=1e-15)
+    assert changed.inverse is own.inverse
 
 
 def test_many_users_in_steps_are_many_users_at_once(fitted, train, monkeypatch):

@@ -7,7 +7,7 @@ from recsys_unlearn.recommenders.implicit_engines import Als
 from recsys_unlearn.recommenders.implicit_options import AlsOptions
 from recsys_unlearn.recommenders.incidence import incidence
 from recsys_unlearn.unlearning.contract import ForgetRequest
-from recsys_unlearn.unlearning.untrain_als import Path, UntrainAls, remaining
+from recsys_unlearn.unlearning.untrain_als import SweepPath, UntrainAls, remaining, score_distance
 
 LEAVERS = np.array([3, 8])
 
@@ -67,14 +67,22 @@ def test_a_path_of_a_linear_iteration_ends_after_as_many_steps_as_it_has_directi
     """x <- A x + b in two dimensions: exact after three images."""
     matrix, shift = np.array([[0.9, 0.1], [0.0, 0.5]]), np.array([1.0, 2.0])
     target = np.linalg.solve(np.eye(2) - matrix, shift)
-    path, point = Path(5), np.zeros((1, 2), np.float32)
+    path, point = SweepPath(5), np.zeros((1, 2), np.float32)
     for _ in range(3):
         point = path.extrapolated(point, (point @ matrix.T + shift).astype(np.float32))
     np.testing.assert_allclose(point[0], target, rtol=1e-3)
 
 
+def test_the_distance_of_scores_is_that_of_the_products(converged, fixed_point):
+    everybody = np.arange(len(converged.user_table))
+    ours, theirs = (model.scores(everybody) for model in (converged, fixed_point))
+    expected = np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
+    assert score_distance(converged, fixed_point) == pytest.approx(expected, rel=1e-4)
+
+
 def test_what_remains_of_a_geometric_series():
     assert remaining([0.8, 0.4, 0.2]) == pytest.approx(0.2 / 0.5)
     assert remaining([0.5]) == float("inf")
+    assert remaining([9.0, 0.4, 0.2]) == pytest.approx(0.2 / 0.5)  # the first step does not count
     assert remaining([0.5, 0.6]) == pytest.approx(0.6 / 0.05)  # it grows: no end is foreseen
     assert remaining([0.0, 0.0]) == 0.0
