@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 class LightGcn(Factorization):
     """User and item embeddings smoothed over the graph of the training interactions.
 
-    Forgetting treats the served tables as a factorisation. A fit on what is left is the exact way: the
-    user's edges leave the graph with them. :meth:`resume` goes on from the served tables, without a graph.
+    Forgetting steps in the served tables. Newton's step is the same however they are parametrised, so that it
+    takes out what the user gave through the edges as well; taking the edges out besides would do so twice
+    (docs/forgetting.md). A fit on what is left is the exact way. :meth:`resume` goes on from the served
+    tables, without a graph.
     """
 
     name = "light_gcn"
