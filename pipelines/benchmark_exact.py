@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import argparse
 import time
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from recsys_unlearn.recommenders.incidence import incidence
 from recsys_unlearn.recommenders.registry import recommender_kind
 from recsys_unlearn.unlearning.contract import ForgetRequest
 from recsys_unlearn.unlearning.exact import Exact
-from recsys_unlearn.unlearning.untrain_als import SweepPath, UntrainAls, score_distance
+from recsys_unlearn.unlearning.untrain_als import UntrainAls, accelerated_sweeps, score_distance
 
 COMPARED = 200  # users whose scores are compared
 COLUMNS = ("model", "deletions", "refit_s", "forget_ms", "ratio", "difference")
@@ -103,30 +104,21 @@ def als(name, train, options):
 
 def settled(model, interactions, options):
     """Where accelerated sweeps end: a sweep changes the scores by a three-hundredth of the tolerance."""
-    item_users, path, change = transposed(interactions), SweepPath(memory=10), float("inf")
-    start = swept = model
-    for _ in range(options.most_sweeps):
-        before, swept = swept, start.swept(item_users)
-        change = score_distance(before, swept)
+    for swept, change in islice(accelerated_sweeps(model, interactions, memory=10), options.most_sweeps):
         if change < options.tolerance / 300:
             return swept
-        start = swept.with_tables(path.extrapolated(start.user_table, swept.user_table), swept.item_table)
     raise SystemExit(f"no fixed point: sweep {options.most_sweeps} still changes {change:.1e} of the scores")
 
 
 def seconds_to(target, model, interactions, options):
     """Of plain sweeps, until the scores are within the tolerance of the target's."""
-    item_users, total = transposed(interactions), 0.0
+    item_users, total = incidence(interactions, dtype=np.float32).T.tocsr(), 0.0
     for _ in range(options.most_sweeps):
         model, seconds = timed(lambda m=model: m.swept(item_users))
         total += seconds
         if score_distance(model, target) < options.tolerance:
             return total
     raise SystemExit(f"from scratch, {options.most_sweeps} sweeps do not come to the same fixed point")
-
-
-def transposed(interactions):
-    return incidence(interactions, dtype=np.float32).T.tocsr()
 
 
 def row(deletions, refit, forget, difference):

@@ -10,7 +10,7 @@ Examples
     python pipelines/benchmark_scale.py                                    # 10^4 and 10^5 users, a minute
     python pipelines/benchmark_scale.py --users 10000 100000 1000000 10000000 --out scale.json
     python pipelines/benchmark_scale.py --users 10000 100000 1000000 --untrained   # forgetting alone
-    python pipelines/benchmark_scale.py --users 1000000 --ingest       # 20 million rows from a file on
+    python pipelines/benchmark_scale.py --users 1000000 --history 25 --ingest   # 20 million rows from a file
 """
 
 import os
@@ -123,13 +123,14 @@ def histories(n_users, options):
 
 
 def deletion_seconds(model, train, readiness, options):
-    """Median over single deletions from the same state; the first, which fills caches, is not counted."""
-    forgetting = NaturalAscent(in_place=True)  # other users each time, so that every deletion finds its own
+    """Median over deletions one after the other; the first, which fills caches, is not counted."""
+    forgetting = NaturalAscent(in_place=True)
     chosen = generator(0, "deleted").choice(train.n_users, options.deletions + 1, replace=False)
     seconds = []
     for user in chosen:
         request = ForgetRequest.of_accounts(train, np.array([user]))
-        _, took = timed(lambda request=request: forgetting.forget(model, train, request, readiness))
+        result, took = timed(lambda m=model, r=request, s=readiness: forgetting.forget(m, train, r, s))
+        model, readiness = result.recommender, result.readiness
         seconds.append(took)
     return float(np.median(seconds[1:]))
 

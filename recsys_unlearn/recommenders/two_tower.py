@@ -34,10 +34,10 @@ class TwoTower(Factorization):
     """User and item embeddings through a network for each side, with :class:`SideFeatures`.
 
     Forgetting steps in the served tables, whose rows are as free as a factorisation's, since each has an
-    embedding of its own. What the towers' weights learned from the forgotten is in those rows, and the step
-    finds it there (docs/forgetting.md). A version holds no tower, and nothing can be read from one. A fit on
-    what is left is the exact way: features are counted again and towers trained again. :meth:`resume` goes
-    on from the served tables, without towers.
+    embedding of its own. What the towers' weights learned from the forgotten is in those rows, too; how near
+    to a retrain the step comes is measured (docs/forgetting.md). A version holds no tower, and nothing can be
+    read from one. A fit on what is left is the exact way: features are counted again and towers trained
+    again. :meth:`resume` goes on from the served tables, without towers.
     """
 
     name = "two_tower"

@@ -8,7 +8,9 @@ are slow in a few directions, so the path is extrapolated from its last steps (A
     x <- s(x) - Σ_j γ_j (Δx_j + Δf_j),    γ = argmin ‖f - Σ_j γ_j Δf_j‖
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from scipy import sparse
@@ -64,15 +66,23 @@ class UntrainAls(Unlearner):
         users = recommender.user_table.copy()
         users[retained.user_counts == 0] = 0
         start = swept = recommender.with_tables(users, recommender.item_table)
-        item_users = sparse.csr_matrix(incidence(retained, dtype=np.float32).T)
-        path = SweepPath(self.memory)
         steps: list[float] = []
-        while len(steps) < self.sweeps and not remaining(steps) < self.tolerance:
-            before, swept = swept, start.swept(item_users)
-            steps.append(score_distance(before, swept))
-            ahead = path.extrapolated(start.user_table, swept.user_table)
-            start = swept.with_tables(ahead, swept.item_table)
+        for model, step in islice(accelerated_sweeps(start, retained, self.memory), self.sweeps):
+            swept = model
+            steps.append(step)
+            if remaining(steps) < self.tolerance:
+                break
         return ForgetResult.of_training(swept, retained, readiness is not None, remaining(steps))
+
+
+def accelerated_sweeps(start: Als, interactions: Interactions, memory: int) -> Iterator[tuple[Als, float]]:
+    """Yield the model after each sweep, without end, and its score distance from the one before."""
+    item_users, path = sparse.csr_matrix(incidence(interactions, dtype=np.float32).T), SweepPath(memory)
+    swept = start
+    while True:
+        before, swept = swept, start.swept(item_users)
+        yield swept, score_distance(before, swept)
+        start = swept.with_tables(path.extrapolated(start.user_table, swept.user_table), swept.item_table)
 
 
 def score_distance(one: EmbeddingRecommender, other: EmbeddingRecommender) -> float:
