@@ -2,8 +2,8 @@
 
 ``ease`` and ``item_knn`` subtract users one after the other, and are then compared with a refit without all
 of them: the largest difference between two scores, relative to the largest score. ``als`` is taken to its
-fixed point and forgets single users by ``untrain_als``; the refit is plain sweeps from scratch, until the
-scores are within the tolerance of the fixed point without the user.
+fixed point and forgets single users by ``untrain_als``. That is compared with where accelerated sweeps end
+from the same start; the refit is plain sweeps from scratch, until the scores are within the tolerance of it.
 
 Examples
 --------
@@ -96,7 +96,7 @@ def als(name, train, options):
         left = train.without(request.forget_set)
         untrain = UntrainAls(sweeps=options.most_sweeps, tolerance=options.tolerance)
         result, seconds = timed(lambda u=untrain, r=request: u.forget(original, train, r))
-        target = settled(result.recommender, left, options)
+        target = settled(original, left, options)
         start, first = timed(lambda rest=left: kind(settings).fit(rest))
         further = seconds_to(target, start, left, options)
         yield row(1, first + further, seconds, score_distance(result.recommender, target))

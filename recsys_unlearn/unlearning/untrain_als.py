@@ -1,9 +1,11 @@
-"""Untrain ALS: sweeps over the retained data from where the model is, to where a retrain would end.
+"""Untrain ALS: from where the model is to where a retrain without the forgotten would end.
 
 Xu, Sun, Yang, Yao & Wang, "Netflix and Forget" (2302.06676). ALS has a fixed point, and without a user it is
-close by. The items, which hold the trace, are fitted anew first, then the users; and again. Plain sweeps
-are slow in a few directions, so the path is extrapolated from its last steps (Anderson 1965; Walker & Ni
-2011, "type II"): with x the user table, s(x) the table after a sweep and f = s(x) - x,
+close by. A model that was trained to its own goes there by Newton steps (:mod:`.als_newton`). Any other goes
+on with sweeps, as its training would: the items, which hold the trace, are fitted anew first, then the users;
+and again. Plain sweeps are slow in a few directions, so the path is extrapolated from its last steps
+(Anderson 1965; Walker & Ni 2011, "type II"): with x the user table, s(x) the table after a sweep and
+f = s(x) - x,
 
     x <- s(x) - Σ_j γ_j (Δx_j + Δf_j),    γ = argmin ‖f - Σ_j γ_j Δf_j‖
 """
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+import torch
 from scipy import sparse
 
 from recsys_unlearn.interactions.contract import Interactions
@@ -20,34 +23,41 @@ from recsys_unlearn.readiness.natural import NaturalReadiness
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 from recsys_unlearn.recommenders.implicit_engines import Als
 from recsys_unlearn.recommenders.incidence import incidence
+from recsys_unlearn.unlearning.als_newton import AlsLoss, Tables, length, newton
 from recsys_unlearn.unlearning.contract import ForgetRequest, ForgetResult, Unlearner
 
 SLOWEST = 0.95  # rate of shrinking beyond which no end is foreseen
+SETTLED = 2e-6  # imbalance below which it is a fixed point's; rounding and Newton steps leave a third of it
+LARGEST = 2**31  # bytes of the inverses that Newton steps need, d x d for every user and item
+FINEST = 1e-5  # tolerance of Newton steps: shorter ones may be those of rounding to float32, without an end
 _TINY = 1e-30
 
 
 @dataclass(frozen=True)
 class UntrainAls(Unlearner):
-    """Accelerated warm-started sweeps.
+    """Newton steps from a fixed point, else accelerated warm-started sweeps.
 
-    The result says how far the scores are from the fixed point's, relative to their length: steps that shrink
-    by a factor ρ come to d / (1 - ρ) after one of length d. (The tables go on turning after the scores have
-    settled.) It is an estimate, and for a model that was itself trained to its fixed point; one that was
-    stopped early is first trained on by the sweeps.
+    The result says how far the scores are from the fixed point's, relative to their length: after Newton
+    steps the length of the last one, which is more than what is left but for rounding, some 5e-6. Sweeps give
+    an estimate: steps that shrink by a factor ρ come to d / (1 - ρ) after one of length d. (The tables go on
+    turning after the scores have settled.) A model that was stopped early is first trained on by them.
 
     Parameters
     ----------
     sweeps
         At most so many.
     memory
-        Steps that the path is extrapolated from.
+        Steps that the path of sweeps is extrapolated from.
     tolerance
-        Stop when the estimated distance is smaller.
+        Stop when the estimated distance is smaller; Newton steps at :data:`FINEST` at the latest.
+    newton_steps
+        At most so many; 0 for sweeps alone. Sweeps also take over where these steps do not shrink.
     """
 
     sweeps: int = 12
     memory: int = 5
     tolerance: float = 1e-4
+    newton_steps: int = 8
 
     name = "untrain_als"
     guarantee = "heuristic"
@@ -62,7 +72,22 @@ class UntrainAls(Unlearner):
         request: ForgetRequest,
         readiness: NaturalReadiness | None,
     ) -> ForgetResult:
-        retained = interactions.without(request.forget_set)
+        retained, found = interactions.without(request.forget_set), None
+        if self.newton_steps and is_settled(recommender, interactions):
+            found = self._by_newton(recommender, retained)
+        model, distance = found or self._by_sweeps(recommender, retained)
+        return ForgetResult.of_training(model, retained, readiness is not None, distance)
+
+    def _by_newton(self, recommender: Als, retained: Interactions) -> tuple[Als, float] | None:
+        items = torch.from_numpy(recommender.item_table)
+        tolerance = max(self.tolerance, FINEST)
+        found = newton(loss_of(recommender, retained), items, tolerance, self.newton_steps)
+        if found is None:
+            return None
+        tables, distance = found
+        return recommender.with_tables(tables.users.numpy(), tables.items.numpy()), distance
+
+    def _by_sweeps(self, recommender: Als, retained: Interactions) -> tuple[Als, float]:
         users = recommender.user_table.copy()
         users[retained.user_counts == 0] = 0
         start = swept = recommender.with_tables(users, recommender.item_table)
@@ -72,7 +97,22 @@ class UntrainAls(Unlearner):
             steps.append(step)
             if remaining(steps) < self.tolerance:
                 break
-        return ForgetResult.of_training(swept, retained, readiness is not None, remaining(steps))
+        return swept, remaining(steps)
+
+
+def loss_of(recommender: Als, interactions: Interactions) -> AlsLoss:
+    """Return the loss that ``recommender`` is trained by."""
+    return AlsLoss(interactions, recommender.options.confidence, recommender.options.regularization)
+
+
+def is_settled(recommender: Als, interactions: Interactions) -> bool:
+    """Whether Newton steps can start: at a fixed point of ``interactions``, penalised, and not too large."""
+    users, items = recommender.user_table, recommender.item_table
+    inverses = (len(users) + len(items)) * 4 * items.shape[1] ** 2
+    if not recommender.options.regularization or inverses > LARGEST:
+        return False
+    tables = Tables(torch.from_numpy(users), torch.from_numpy(items))
+    return loss_of(recommender, interactions).imbalance(tables) < SETTLED
 
 
 def accelerated_sweeps(start: Als, interactions: Interactions, memory: int) -> Iterator[tuple[Als, float]]:
@@ -88,10 +128,8 @@ def accelerated_sweeps(start: Als, interactions: Interactions, memory: int) -> I
 def score_distance(one: EmbeddingRecommender, other: EmbeddingRecommender) -> float:
     """‖X Yᵀ - X' Y'ᵀ‖ / ‖X' Y'ᵀ‖ over all users and items; from the tables' d x d products, to some 1e-8."""
     sides = ((one.user_table, -other.user_table), (one.item_table, other.item_table))
-    users, items = (np.hstack(side).astype(np.float64) for side in sides)
-    products = (users.T @ users) * (items.T @ items)  # the scores of [X, -X'] and [Y, Y'] are the difference
-    d = other.user_table.shape[1]
-    return float(np.sqrt(max(products.sum(), 0.0) / max(products[d:, d:].sum(), _TINY)))
+    both = (torch.from_numpy(np.hstack(side)) for side in sides)  # whose scores are the difference
+    return length(*both) / max(length(*map(torch.from_numpy, (other.user_table, other.item_table))), _TINY)
 
 
 def remaining(steps: list[float]) -> float:

@@ -1,13 +1,22 @@
 """Untraining against the fixed point that plain sweeps reach in the end."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from recsys_unlearn.recommenders.implicit_engines import Als
 from recsys_unlearn.recommenders.implicit_options import AlsOptions
 from recsys_unlearn.recommenders.incidence import incidence
+from recsys_unlearn.unlearning import untrain_als
 from recsys_unlearn.unlearning.contract import ForgetRequest
-from recsys_unlearn.unlearning.untrain_als import SweepPath, UntrainAls, remaining, score_distance
+from recsys_unlearn.unlearning.untrain_als import (
+    SweepPath,
+    UntrainAls,
+    is_settled,
+    remaining,
+    score_distance,
+)
 
 LEAVERS = np.array([3, 8])
 
@@ -19,16 +28,17 @@ def converged(train):
 
 @pytest.fixture(scope="module")
 def fixed_point(converged, train):
-    """Plain sweeps over the retained data until nothing moves."""
-    model, rows = converged, incidence(train.without_users(LEAVERS), dtype=np.float32).T.tocsr()
-    for _ in range(400):
-        model = model.swept(rows)
-    return model
+    return settled_without(ForgetRequest.of_accounts(train, LEAVERS), converged, train)
 
 
-def forget(model, train, **parameters):
-    request = ForgetRequest.of_accounts(train, LEAVERS)
+def forget(model, train, request=None, **parameters):
+    request = request or ForgetRequest.of_accounts(train, LEAVERS)
     return UntrainAls(**parameters).forget(model, train, request)
+
+
+def sweep(model, train, **parameters):
+    """Without Newton steps, as from a model that was stopped early."""
+    return forget(model, train, newton_steps=0, **parameters)
 
 
 def distance(model, target):
@@ -37,21 +47,90 @@ def distance(model, target):
     return np.linalg.norm(gap) / np.linalg.norm(target.scores(everybody))
 
 
-def test_it_comes_to_the_fixed_point_of_the_others(converged, fixed_point, train):
-    found = forget(converged, train, sweeps=60, tolerance=1e-5)
+def settled_without(request, model, train):
+    """Plain sweeps over what is retained until nothing moves."""
+    rows = incidence(train.without(request.forget_set), dtype=np.float32).T.tocsr()
+    for _ in range(400):
+        model = model.swept(rows)
+    return model
+
+
+@pytest.mark.parametrize("way", [forget, sweep], ids=["newton", "sweeps"])
+def test_it_comes_to_the_fixed_point_of_the_others(way, converged, fixed_point, train):
+    found = way(converged, train, sweeps=60, tolerance=1e-5)
     assert distance(found.recommender, fixed_point) < 1e-4 < 0.01 < distance(converged, fixed_point)
 
 
-def test_the_distance_that_it_reports_is_about_the_distance(converged, fixed_point, train):
+def test_newton_steps_end_nearer_than_they_report(converged, train):
+    """A user, a few, many, and single items of users who stay."""
+    of = [ForgetRequest.of_accounts(train, np.arange(most)) for most in (1, 3, 12)]
+    pairs = ForgetRequest.of_pairs(train.where(np.arange(len(train)) % 50 == 7))
+    for request in (*of, pairs):
+        found, target = forget(converged, train, request), settled_without(request, converged, train)
+        assert distance(found.recommender, target) < found.distance < 1e-4 < distance(converged, target)
+
+
+def test_newton_steps_end_where_rounding_begins_if_told_to_go_further(converged, fixed_point, train):
+    found = forget(converged, train, tolerance=1e-12)
+    assert distance(found.recommender, fixed_point) < 1e-5 and found.distance < 1e-5
+
+
+def test_newton_steps_leave_no_row_to_the_forgotten_and_one_to_those_who_stay(converged, train):
+    users = forget(converged, train).recommender.user_table
+    assert not users[LEAVERS].any() and not users[60:].any()
+    pairs = ForgetRequest.of_pairs(train.of_users([5]).where(slice(0, 4)))
+    assert forget(converged, train, pairs).recommender.user_table[5].any()
+
+
+def test_a_second_deletion_goes_on_from_the_first(converged, fixed_point, train):
+    first, second = (ForgetRequest.of_accounts(train, LEAVERS[[place]]) for place in (0, 1))
+    once = forget(converged, train, first).recommender
+    left = train.without(first.forget_set)
+    assert is_settled(once, left)
+    twice = forget(once, left, second)
+    assert distance(twice.recommender, fixed_point) < twice.distance < 1e-4
+
+
+def test_only_a_model_at_its_fixed_point_is_settled(converged, train):
+    assert is_settled(converged, train)
+    assert not is_settled(converged, train.without_users(LEAVERS))
+    assert not is_settled(Als(AlsOptions(dim=4, epochs=5, regularization=5.0)).fit(train), train)
+    without = converged.with_tables(converged.user_table, converged.item_table)
+    without.options = replace(converged.options, regularization=0.0)
+    assert not is_settled(without, train)  # any turn and stretch of the tables is a fixed point
+
+
+def test_inverses_that_would_fill_the_memory_are_not_made(converged, train, monkeypatch):
+    size = (len(converged.user_table) + len(converged.item_table)) * 4 * 4 * 4
+    monkeypatch.setattr(untrain_als, "LARGEST", size)
+    assert is_settled(converged, train)
+    monkeypatch.setattr(untrain_als, "LARGEST", size - 1)
+    assert not is_settled(converged, train)
+
+
+def test_a_model_that_was_stopped_early_is_swept_as_without_newton_steps(train):
+    model = Als(AlsOptions(dim=4, epochs=3, regularization=5.0)).fit(train)
+    found, expected = (way(model, train, sweeps=4) for way in (forget, sweep))
+    np.testing.assert_array_equal(found.recommender.item_table, expected.recommender.item_table)
+    assert found.distance == expected.distance
+
+
+def test_sweeps_take_over_where_newton_steps_come_to_no_end(converged, train):
+    """One step cannot be known to be the last unless it is short."""
+    found, expected = forget(converged, train, newton_steps=1, sweeps=4), sweep(converged, train, sweeps=4)
+    np.testing.assert_array_equal(found.recommender.item_table, expected.recommender.item_table)
+
+
+def test_the_distance_that_sweeps_report_is_about_the_distance(converged, fixed_point, train):
     """Within an order of magnitude: it is an estimate from the last steps."""
-    found = forget(converged, train, sweeps=6, tolerance=0.0)
+    found = sweep(converged, train, sweeps=6, tolerance=0.0)
     assert 0.1 < found.distance / distance(found.recommender, fixed_point) < 10
 
 
-def test_it_stops_where_it_is_told_to(converged, train):
-    assert forget(converged, train, sweeps=60, tolerance=1e-3).distance < 1e-3
-    assert forget(converged, train, sweeps=2, tolerance=1e-9).distance > 1e-3
-    assert forget(converged, train, sweeps=1).distance == float("inf")
+def test_sweeps_stop_where_they_are_told_to(converged, train):
+    assert sweep(converged, train, sweeps=60, tolerance=1e-3).distance < 1e-3
+    assert sweep(converged, train, sweeps=2, tolerance=1e-9).distance > 1e-3
+    assert sweep(converged, train, sweeps=1).distance == float("inf")
 
 
 def test_extrapolation_is_quicker_than_plain_sweeps(converged, fixed_point, train):
@@ -59,7 +138,7 @@ def test_extrapolation_is_quicker_than_plain_sweeps(converged, fixed_point, trai
     plain = converged
     for _ in range(6):
         plain = plain.swept(rows)
-    found = forget(converged, train, sweeps=6, tolerance=0.0).recommender
+    found = sweep(converged, train, sweeps=6, tolerance=0.0).recommender
     assert distance(found, fixed_point) < distance(plain, fixed_point)
 
 
