@@ -126,12 +126,12 @@ def at_once(method: Unlearner, setting: Setting, start: Prepared) -> ForgetResul
 
 def one_by_one(setting: Setting, start: Prepared) -> ForgetResult:
     """Forget the cohort as it would arrive in life, each deletion starting from the last."""
-    train, method, first = setting.start.splits.train, NaturalAscent(in_place=True), start.recommender
-    own = first.with_tables(first.user_table.copy(), first.item_table)
-    result = ForgetResult(own, start.readiness, setting.forgotten, setting.forgotten)
+    train, method = setting.start.splits.train, NaturalAscent()
+    result = ForgetResult(start.recommender, start.readiness, setting.forgotten, setting.forgotten)
     for user in setting.forgotten:
         request = ForgetRequest.of_accounts(train, np.array([user]))
         result = method.forget(result.recommender, train, request, result.readiness)
+        method = NaturalAscent(in_place=True)  # only the first may not write over what the others start from
     return result
 
 
