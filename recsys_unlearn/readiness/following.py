@@ -14,7 +14,7 @@ gowalla a fifth further where few have it, a third where a hundred do (docs/forg
 import torch
 from torch import Tensor
 
-from recsys_unlearn.recommenders.geometry import LossGeometry, LossTerms, Positives
+from recsys_unlearn.recommenders.geometry import LossGeometry, LossTerms, Positives, inner_products
 
 SMALLEST_CURVATURE = 1e-2  # of a user; below, they follow anywhere and say nothing
 
@@ -47,8 +47,9 @@ def _stiffness(
 ) -> Tensor:
     """h_u (n,): mean second derivative of each user's loss in their own vector."""
     own, pushed = items[positives.item], slope @ items
-    lengths = now.positive_curvature * own.square().sum(1)
-    trace = now.own_curvature(slope, items, pushed).index_add(0, positives.owner, lengths)
+    squares = torch.ones(len(items)) if geometry.spherical else inner_products(items, items)
+    lengths = now.positive_curvature * squares[positives.item]
+    trace = now.own_curvature(slope, squares, pushed).index_add(0, positives.owner, lengths)
     mean = trace / items.shape[1]
     if geometry.spherical:  # the pull along the radius bends every direction alike
         gradient = pushed.index_add(0, positives.owner, own * now.positive_slope[:, None])

@@ -16,7 +16,7 @@ from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.progress import Progress
 from recsys_unlearn.readiness.following import following
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
-from recsys_unlearn.recommenders.geometry import LossGeometry, Positives, inner_products
+from recsys_unlearn.recommenders.geometry import LossGeometry, Positives, blocks, inner_products
 
 USERS_PER_BATCH = 512
 
@@ -86,19 +86,24 @@ def _batch_sums(recommender: EmbeddingRecommender, interactions: Interactions, u
     geometry = recommender.geometry
     items, user = torch.from_numpy(recommender.item_table), torch.from_numpy(recommender.user_table[users])
     positives, scores = Positives.of(interactions, users), user @ items.T
-    now = geometry.terms(scores, scores[positives.owner, positives.item], positives.owner)
-    slope = now.slope(scores)
-    gradient = slope.T @ user
-    gradient.index_add_(0, positives.item, user[positives.owner] * now.positive_slope[:, None])
-    gradient, radial = _with_length_terms(gradient, items, positives, geometry)
-    spread = now.positive_curvature.double()
+    own = positives.owner, positives.item
+    now = geometry.terms(scores, scores[own], positives.owner)
+    slope, spread = now.slope(scores), now.positive_curvature.double()
+    pressure = now.pressure(slope)
+    follow = following(now, slope, items, user, positives, geometry)
+    slope.index_put_(own, now.positive_slope, accumulate=True)
+    holders = torch.bincount(positives.item, minlength=len(items)).double()
+    if geometry.spherical:  # v_i · ∂L/∂v_i = Σ_u slope_ui v_i · x_u, and the scores are at hand
+        radial = -scores.mul_(slope).sum(0).double()
+    else:
+        radial = 2 * geometry.regularization * holders
     return LossSums(
-        gradient=gradient,
-        positive=torch.zeros(len(items)).double().index_add_(0, positives.item, spread),
-        pressure=now.pressure(slope),
+        gradient=_gradient(slope.T, user, radial.float()[:, None], items),
+        positive=torch.zeros_like(holders).index_add_(0, positives.item, spread),
+        pressure=pressure,
         radial=radial,
-        holders=torch.bincount(positives.item, minlength=len(items)).double(),
-        following=following(now, slope, items, user, positives, geometry),
+        holders=holders,
+        following=follow,
         moment=((user * now.weight[:, None]).T @ user).double(),
         weight=now.weight.sum(dtype=torch.float64)[None],
         users=torch.tensor([len(users)]).double(),
@@ -106,18 +111,22 @@ def _batch_sums(recommender: EmbeddingRecommender, interactions: Interactions, u
     )
 
 
-def _with_length_terms(
-    gradient: Tensor, items: Tensor, positives: Positives, geometry: LossGeometry
-) -> tuple[Tensor, Tensor]:
-    """Gradient and r_i, given the gradient of the scores' part."""
-    if geometry.spherical:
-        outward = inner_products(gradient, items)
-        return gradient.addcmul_(outward[:, None], items, value=-1), -outward.double()
-    counts = torch.bincount(positives.item, minlength=len(items)).double()
-    radial = 2 * geometry.regularization * counts
-    return gradient + radial.float()[:, None] * items, radial
+def _gradient(slope: Tensor, user: Tensor, radial: Tensor, items: Tensor) -> Tensor:
+    """Σ_u slope_iu x_u + r_i v_i, (n_items, d)."""
+    gradient = torch.empty_like(items)
+    for rows in blocks(len(items)):
+        torch.mm(slope[rows], user, out=gradient[rows]).addcmul_(radial[rows], items[rows])
+    return gradient
 
 
 def retract(moved: Tensor, geometry: LossGeometry) -> Tensor:
     """Bring moved item rows back to where the loss lives, in place: to the sphere, or nowhere."""
     return normalize(moved, dim=1, out=moved) if geometry.spherical else moved
+
+
+def walk_(steps: Tensor, points: Tensor, geometry: LossGeometry) -> Tensor:
+    """Where ``points`` come to by the ``steps``, in their place; on the sphere, by the part along it."""
+    if not geometry.spherical:
+        return steps.add_(points)
+    along = steps.addcmul_((1 - inner_products(steps, points))[:, None], points)
+    return retract(along, geometry)

@@ -1,37 +1,65 @@
 """The natural step: a direction for every item, in the metric of what the other users' loss feels."""
 
+from dataclasses import dataclass
+from typing import Self
+
 import torch
 from torch import Tensor
 
 from recsys_unlearn.readiness.natural import NaturalReadiness
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
-from recsys_unlearn.recommenders.geometry import tangent_
+from recsys_unlearn.recommenders.geometry import blocks, tangent_
 
-BLOCK = 2048  # items: what is computed for them at once stays in the processor's cache
 SMALLEST_CURVATURE = 1e-6  # an item with no users left has none; its step is bounded by this
 MOST_SOFTENED = 0.5  # of an item's curvature, by the users who follow
 CORRELATED = 0.03  # two dimensions of C; if none are, it is taken for diagonal
 CROWD = 0.05  # of the users; read off originals and retrains that are in no table (docs/forgetting.md)
 
 
+@dataclass(frozen=True)
+class SharedCurvature:
+    """H_i = (P_i + Q_i) C + r_i I of every item, in the eigenbasis of C.
+
+    Parameters
+    ----------
+    weight, radial
+        float32 (n_items, 1): P_i + Q_i and r_i.
+    values, vectors
+        float32 (d,) and (d, d): of C; None where the tables are in its basis as they are.
+    """
+
+    weight: Tensor
+    radial: Tensor
+    values: Tensor
+    vectors: Tensor | None
+
+    @classmethod
+    def of(cls, readiness: NaturalReadiness, gain: Tensor | float = 1.0) -> Self:
+        """Curvature that the rest's loss has; with a ``gain`` (n_items,), by how much softer each item is."""
+        sums = readiness.sums
+        values, vectors = eigenbasis(readiness.covariance)
+        parts = sums.positive + sums.pressure, sums.radial.clamp(min=SMALLEST_CURVATURE)
+        weight, radial = ((part.float() / gain)[:, None] for part in parts)
+        return cls(weight, radial, values.clamp(min=0), vectors)
+
+    def solve_(self, direction: Tensor, rows: slice) -> Tensor:
+        """H_i⁻¹ direction_i of the items ``rows``, in the place of ``direction`` (len(rows), d)."""
+        curvature = torch.mul(self.weight[rows], self.values).add_(self.radial[rows])
+        if self.vectors is None:
+            return direction.div_(curvature)
+        return torch.mm((direction @ self.vectors).div_(curvature), self.vectors.T, out=direction)
+
+
 def shared_basis_step(
     direction: Tensor, recommender: EmbeddingRecommender, readiness: NaturalReadiness
 ) -> Tensor:
-    """Solve ((P_i + Q_i) C + r_i I) step_i = direction_i for all items, in the eigenbasis of C.
+    """Solve ((P_i + Q_i) C + r_i I) step_i = direction_i for all items.
 
     The steps take the place of ``direction``, and are returned.
     """
-    sums, items = readiness.sums, torch.from_numpy(recommender.item_table)
-    values, vectors = eigenbasis(readiness.covariance)
-    weight, radial = (sums.positive + sums.pressure).float(), sums.radial.clamp(min=0).float()
-    for rows in map(slice, range(0, len(items), BLOCK), range(BLOCK, len(items) + BLOCK, BLOCK)):
-        curvature = torch.addcmul(radial[rows, None], weight[rows, None], values)
-        curvature.clamp_(min=SMALLEST_CURVATURE)
-        part = direction[rows]
-        if vectors is None:
-            part.div_(curvature)
-        else:
-            torch.mm((part @ vectors).div_(curvature), vectors.T, out=part)
+    curvature, items = SharedCurvature.of(readiness), torch.from_numpy(recommender.item_table)
+    for rows in blocks(len(items)):
+        part = curvature.solve_(direction[rows], rows)
         if recommender.geometry.spherical:
             tangent_(part, items[rows])
     return direction
@@ -59,15 +87,17 @@ def followers_gain(readiness: NaturalReadiness) -> Tensor:
     many have, the mean stiffness of its users no longer stands for all that holds them, and κ_i is too
     large; it fades out as the item's share of the users nears ``CROWD``.
     """
-    sums = readiness.sums
-    mean = (sums.positive + sums.pressure) * readiness.covariance.diagonal().mean() + sums.radial.clamp(min=0)
-    share = sums.holders / sums.users.clamp(min=1)
-    softened = sums.following / mean.clamp(min=SMALLEST_CURVATURE) * (1 - share / CROWD).clamp(min=0)
-    return (1 / (1 - softened.clamp(0, MOST_SOFTENED))).float()
+    sums, spread = readiness.sums, readiness.covariance.diagonal().mean().item()
+    mean = torch.add(sums.radial.clamp(min=0), sums.positive + sums.pressure, alpha=spread)
+    few = (1 - sums.holders / (CROWD * sums.users.clamp(min=1))).clamp_(min=0)
+    softened = (sums.following / mean.clamp_(min=SMALLEST_CURVATURE)).mul_(few).clamp_(0, MOST_SOFTENED)
+    return (1 / (1 - softened)).float()
 
 
 def calibrated_length(readiness: NaturalReadiness) -> Tensor:
-    """float32 (n_items,): exp(a + b z_i), z_i the item's standardised log popularity; 1 if a = b = 0."""
+    """float32 (n_items,): exp(a + b z_i), z_i the item's standardised log popularity; one 1 if a = b = 0."""
+    if not readiness.calibration.any():
+        return torch.ones(1)
     length, tilt = readiness.calibration
     return (length + tilt * standardised_popularity(readiness.sums.holders)).exp().float()
 

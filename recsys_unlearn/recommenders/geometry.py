@@ -5,6 +5,7 @@ They differentiate a loss in the scores and know nothing else of it: a new loss 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor
 
 from recsys_unlearn.interactions.contract import Interactions
+
+BLOCK = 4096  # item rows; with fewer, the calls take as long as the arithmetic
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,10 @@ class LossTerms(ABC):
         """float64 (m,): second derivative as a negative, summed over the users, given ``slope``."""
 
     @abstractmethod
-    def own_curvature(self, slope: Tensor, items: Tensor, pushed: Tensor) -> Tensor:
+    def own_curvature(self, slope: Tensor, squares: Tensor, pushed: Tensor) -> Tensor:
         """(n,): trace of the negatives' second derivative in the user's own vector.
 
-        ``pushed`` (n, d) is ``slope @ items``.
+        ``squares`` (m,) are ‖v_i‖², and ``pushed`` (n, d) is ``slope @ items``.
         """
 
 
@@ -112,6 +115,11 @@ class LossGeometry(ABC):
     @abstractmethod
     def fit_users(self, table: Tensor, histories: Interactions, users: np.ndarray) -> Tensor:
         """float32 (len(users), d): vectors that minimise each user's own loss, the item table fixed."""
+
+
+def blocks(n_items: int) -> Iterator[slice]:
+    """Runs of item rows that are few enough to stay in the processor's cache."""
+    return (slice(start, start + BLOCK) for start in range(0, n_items, BLOCK))
 
 
 def inner_products(these: Tensor, those: Tensor) -> Tensor:

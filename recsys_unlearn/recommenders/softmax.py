@@ -18,7 +18,7 @@ from torch import Tensor
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.recommenders.contract import Given, Recommender
 from recsys_unlearn.recommenders.fold_in import descend
-from recsys_unlearn.recommenders.geometry import LossGeometry, LossTerms, Positives, inner_products, tangent
+from recsys_unlearn.recommenders.geometry import LossGeometry, LossTerms, Positives, tangent
 
 __all__ = ["Geometry", "Positives", "Terms", "geometry_of", "tangent", "terms"]
 
@@ -109,10 +109,10 @@ class Terms(LossTerms):
         """float64 (m,): the slopes' sum; a softmax's own variance is left out, it is of second order."""
         return slope.sum(0).double()
 
-    def own_curvature(self, slope: Tensor, items: Tensor, pushed: Tensor) -> Tensor:
+    def own_curvature(self, slope: Tensor, squares: Tensor, pushed: Tensor) -> Tensor:
         """(n,): excess_u times the trace of the item vectors' covariance under softmax(s_u)."""
         square = pushed.square().sum(1) / self.excess.clamp(min=torch.finfo(slope.dtype).tiny)
-        return slope @ inner_products(items, items) - square
+        return slope @ squares - square
 
 
 def terms(scores: Tensor, positive_scores: Tensor, owner: Tensor, negatives: float) -> Terms:

@@ -100,6 +100,6 @@ class SquaredTerms(LossTerms):
         """float64 (m,): 2 for every user."""
         return torch.full((slope.shape[1],), 2.0 * len(slope)).double()
 
-    def own_curvature(self, slope: Tensor, items: Tensor, pushed: Tensor) -> Tensor:
+    def own_curvature(self, slope: Tensor, squares: Tensor, pushed: Tensor) -> Tensor:
         """(n,): 2 Σ_i ‖y_i‖² for every user."""
-        return torch.full((len(slope),), 2.0) * items.square().sum()
+        return torch.full((len(slope),), 2.0) * squares.sum()

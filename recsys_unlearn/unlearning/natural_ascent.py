@@ -25,16 +25,16 @@ import torch
 from torch import Tensor
 
 from recsys_unlearn.interactions.contract import Interactions
-from recsys_unlearn.readiness.loss_sums import USERS_PER_BATCH, LossSums, loss_sums, retract
+from recsys_unlearn.readiness.loss_sums import USERS_PER_BATCH, LossSums, loss_sums, walk_
 from recsys_unlearn.readiness.natural import NaturalReadiness
 from recsys_unlearn.readiness.step import (
     SMALLEST_CURVATURE,
+    SharedCurvature,
     calibrated_length,
     followers_gain,
-    shared_basis_step,
 )
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
-from recsys_unlearn.recommenders.geometry import Positives
+from recsys_unlearn.recommenders.geometry import Positives, blocks
 from recsys_unlearn.recommenders.softmax import geometry_of
 from recsys_unlearn.unlearning.contract import ForgetRequest, ForgetResult, Unlearner
 from recsys_unlearn.unlearning.user_rows import without_forgotten_rows
@@ -88,44 +88,53 @@ class NaturalAscent(Unlearner):
     ) -> ForgetResult:
         before = readiness or NaturalReadiness.measure(recommender, interactions)
         forgotten = loss_sums(recommender, request.forget_set)
-        share = (forgotten.pairs / before.sums.pairs).float() * self.centred
-        kept = interactions.of_users(request.partial_users).without(request.forget_set)
-        staying = loss_sums(recommender, kept) if len(request.partial_users) else None
-        everybody = before.sums.gradient
-        direction = forgotten.gradient.addcmul_(everybody, share, value=-1)
-        # The slope of the rest is G - g, and H_i · step_i = η (g - ε G) comes on top: (1 - ε) G for η = 1.
-        slope = torch.mul(everybody, 1 - share, out=everybody if self.in_place else None)
-        if self.step_size != 1:
-            slope.add_(direction, alpha=self.step_size - 1)
+        share = self.centred * (forgotten.pairs / before.sums.pairs).item()
+        partial = request.partial_users
+        kept = interactions.of_users(partial).without(request.forget_set) if len(partial) else None
+        staying = loss_sums(recommender, kept) if kept else None
+        slope = before.sums.gradient if self.in_place else before.sums.gradient.clone()
         rest = _without(before, forgotten, staying, slope, recommender, interactions, request)
-        step = self._solve(direction, recommender, interactions, request, rest)
-        stepped = torch.add(torch.from_numpy(recommender.item_table), step, alpha=self.step_size, out=step)
-        moved = retract(stepped, geometry_of(recommender)).numpy()
+        moved = self._moved(forgotten.gradient, slope, share, recommender, interactions, request, rest)
         users = without_forgotten_rows(recommender, interactions, request, moved, self.in_place)
-        if staying:  # else their old vectors, which the forgotten items shaped, would live on in the sums
+        if kept and staying:
+            # Their old vectors, which the forgotten items shaped, must not live on in the sums.
             new = loss_sums(recommender.with_tables(users, recommender.item_table), kept)
             rest = replace(rest, sums=rest.sums.plus(staying, times=-1).plus(new))
         return ForgetResult(recommender.with_tables(users, moved), rest, np.arange(len(moved)), request.users)
 
-    def _solve(
+    def _moved(
         self,
-        direction: Tensor,
+        gradient: Tensor,
+        slope: Tensor,
+        share: float,
         recommender: EmbeddingRecommender,
         interactions: Interactions,
         request: ForgetRequest,
-        readiness: NaturalReadiness,
-    ) -> Tensor:
-        """H_i⁻¹ direction_i, (n_items, d), in the place of ``direction``."""
-        rows = np.flatnonzero(request.forget_set.item_counts)
-        own = direction[rows]
-        step = shared_basis_step(direction, recommender, readiness)
-        if self.form == "full":
+        rest: NaturalReadiness,
+    ) -> np.ndarray:
+        """Item table after the step, in the place of the ``gradient`` g; the ``slope`` G becomes the rest's.
+
+        That is G - g with H_i · step_i = η (g - ε G) on top: (1 - ε) G for η = 1.
+        """
+        items, geometry = torch.from_numpy(recommender.item_table), geometry_of(recommender)
+        gain = followers_gain(rest) * calibrated_length(rest) if self.followed else torch.ones(len(items))
+        curvature = SharedCurvature.of(rest, gain)
+        touched = np.flatnonzero(request.forget_set.item_counts) if self.form == "full" else np.zeros(0, int)
+        own = torch.sub(gradient[touched], slope[touched], alpha=share)
+        for rows in blocks(len(items)):
+            direction, theirs = gradient[rows], slope[rows]
+            direction.add_(theirs, alpha=-share)
+            theirs.mul_(1 - share)
+            if self.step_size != 1:
+                theirs.add_(direction, alpha=self.step_size - 1)
+                direction.mul_(self.step_size)
+            walk_(curvature.solve_(direction, rows), items[rows], geometry)
+        if len(touched):
             co_users = interactions.where(request.forget_set.item_counts[interactions.items] > 0)
-            curvature = item_curvature(rows, recommender, co_users.without(request.forget_set), readiness)
-            step[torch.from_numpy(rows)] = torch.linalg.solve(curvature, own)
-        if self.followed:
-            step.mul_((followers_gain(readiness) * calibrated_length(readiness))[:, None])
-        return step
+            hessian = item_curvature(touched, recommender, co_users.without(request.forget_set), rest)
+            steps = torch.linalg.solve(hessian, own) * gain[touched, None] * self.step_size
+            gradient[touched] = walk_(steps, items[touched], geometry)
+        return gradient.numpy()
 
 
 def item_curvature(

@@ -9,7 +9,8 @@ from plain import F64, item_gradient
 
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.readiness import loss_sums as module
-from recsys_unlearn.readiness.loss_sums import LossSums, loss_sums, retract
+from recsys_unlearn.readiness.loss_sums import LossSums, loss_sums, retract, walk_
+from recsys_unlearn.recommenders import geometry as geometry_module
 from recsys_unlearn.recommenders.softmax import Geometry, geometry_of, tangent
 
 
@@ -83,6 +84,12 @@ def test_sums_do_not_depend_on_the_batches(trained, train, monkeypatch):
     assert [done for _, done, _ in steps] == [7, 14, 21, 28, 35, 42, 49, 56, 60]
 
 
+def test_sums_do_not_depend_on_the_blocks(trained, train, monkeypatch):
+    whole = loss_sums(trained, train)
+    monkeypatch.setattr(geometry_module, "BLOCK", 7)  # of 40 items: the last block is a short one
+    near(loss_sums(trained, train).gradient, whole.gradient, share=1e-6)
+
+
 @pytest.mark.parametrize("split", ["by user", "by pair"])
 def test_sums_of_parts_add_up(trained, train, split):
     """Also where a user's own items are divided: each positive has its own term."""
@@ -145,3 +152,14 @@ def test_tangent_and_retract():
     torch.testing.assert_close(inside + (vectors * points).sum(1, keepdim=True) * points, vectors)
     torch.testing.assert_close(retract(3 * points, Geometry(1.0, spherical=True)), points)
     assert retract(3 * points, Geometry(1.0)).equal(3 * points)
+
+
+@pytest.mark.parametrize("spherical", [True, False])
+def test_a_walk_is_the_step_within_the_sphere_and_back_to_it(spherical):
+    draw, geometry = torch.Generator().manual_seed(2), Geometry(1.0, spherical=spherical)
+    points = torch.nn.functional.normalize(torch.randn(5, 4, generator=draw), dim=1)
+    steps = torch.randn(5, 4, generator=draw)
+    expected = retract(points + (tangent(steps, points) if spherical else steps), geometry)
+    got = walk_(steps, points, geometry)
+    torch.testing.assert_close(got, expected)
+    assert got is steps

@@ -11,7 +11,8 @@ from scipy.optimize import minimize
 from recsys_unlearn.audit.statistic import fold_in_statistic
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.readiness.natural import NaturalReadiness
-from recsys_unlearn.readiness.step import eigenbasis
+from recsys_unlearn.readiness.step import SharedCurvature, eigenbasis
+from recsys_unlearn.recommenders import geometry as geometry_module
 from recsys_unlearn.recommenders.softmax import geometry_of, tangent
 from recsys_unlearn.unlearning.contract import ForgetRequest
 from recsys_unlearn.unlearning.controls import RowDrop
@@ -230,6 +231,44 @@ def test_a_basis_is_changed_where_dimensions_are_correlated(correlation, is_chan
     values, vectors = eigenbasis(covariance)
     np.testing.assert_allclose(values.sort().values, torch.linalg.eigvalsh(covariance), rtol=2e-3)
     assert (vectors is not None) == is_changed
+
+
+@FORMS
+def test_the_step_does_not_depend_on_the_blocks(trained, train, form, monkeypatch):
+    model, request = turned(trained), accounts(train)
+    whole = moved_items(NaturalAscent(form), model, train, request)
+    monkeypatch.setattr(geometry_module, "BLOCK", 7)  # of 40 items: the last block is a short one
+    np.testing.assert_allclose(moved_items(NaturalAscent(form), model, train, request), whole, atol=1e-6)
+    assert np.abs(whole - model.item_table).max() > 0.02
+
+
+@pytest.mark.parametrize("basis", ["turned", "principal"])
+def test_a_gain_is_so_much_further_in_the_shared_curvature(trained, train, basis):
+    readiness = NaturalReadiness.measure(turned(trained), train)
+    if basis == "principal":
+        moment = readiness.sums.moment.diagonal().diag()
+        readiness = without(readiness, moment=moment)
+    sums, draw = readiness.sums, torch.Generator().manual_seed(1)
+    direction, gain = torch.randn(40, 8, generator=draw), 1 + torch.rand(40, generator=draw)
+    full = (sums.positive + sums.pressure)[:, None, None] * readiness.covariance
+    full = full + sums.radial.clamp(min=SMALLEST_CURVATURE)[:, None, None] * torch.eye(8)
+    expected = torch.linalg.solve(full, direction.double()) * gain[:, None]
+    curvature, rows = SharedCurvature.of(readiness, gain), slice(10, 30)
+    assert (curvature.vectors is None) == (basis == "principal")
+    got = curvature.solve_(direction[rows].clone(), rows).double()
+    torch.testing.assert_close(got, expected[rows], rtol=1e-3, atol=1e-5 * float(expected.abs().max()))
+
+
+@FORMS
+def test_a_calibrated_length_scales_the_step(free, train, form):
+    plain = NaturalReadiness.measure(free, train)
+    twice = replace(plain, calibration=torch.tensor([np.log(2), 0]))
+    one, two = (
+        NaturalAscent(form).forget(free, train, accounts(train), each).recommender.item_table
+        for each in (plain, twice)
+    )
+    np.testing.assert_allclose(two - free.item_table, 2 * (one - free.item_table), atol=1e-5)
+    assert np.abs(one - free.item_table).max() > 0.02
 
 
 @FORMS
