@@ -245,7 +245,7 @@ def attacks(options, splits, everybody, groups) -> dict:
         }
         | {"another seed": agreement_floor([oracle, second], retained.active_users, exclude=retained)},
         "version_difference": differences(options, forget, versions, train, groups[0]),
-        "relearning": relearning(options, versions, retained, cohort, strangers),
+        "relearning": relearning(options, versions | {"another seed": second}, retained, cohort, strangers),
         "harm": harm(options, splits, versions, train, cohort),
     }
     if options.references:

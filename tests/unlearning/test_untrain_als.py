@@ -50,7 +50,7 @@ def distance(model, target):
 def settled_without(request, model, train):
     """Plain sweeps over what is retained until nothing moves."""
     rows = incidence(train.without(request.forget_set), dtype=np.float32).T.tocsr()
-    for _ in range(400):
+    for _ in range(100):
         model = model.swept(rows)
     return model
 
