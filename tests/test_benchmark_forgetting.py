@@ -149,3 +149,11 @@ def test_all_methods_are_those_for_the_kind_of_model():
         run("--recipe", "als", "--methods", "exact")
     listed = refused.value.stderr.partition("there are ")[2]
     assert "untrain_als" in listed and "exact" not in listed and "healed" not in listed
+
+
+def test_what_goes_before_changes_no_method(lightgcn):
+    """One by one changes readiness in place; whoever comes next must be given it as it was."""
+    options = ("--dataset", lightgcn, "--forget", 0.1, "--methods", "natural", ONE_BY_ONE, "natural")
+    found = [row for row in json.loads(run(*options, "--json")) if row["method"] == "natural"]
+    before, after = (_of([row], "natural") for row in found)
+    assert before == after

@@ -11,7 +11,6 @@ from scipy.optimize import minimize
 from recsys_unlearn.audit.statistic import fold_in_statistic
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.readiness.natural import NaturalReadiness
-from recsys_unlearn.readiness.step import SharedCurvature, eigenbasis
 from recsys_unlearn.recommenders import geometry as geometry_module
 from recsys_unlearn.recommenders.softmax import geometry_of, tangent
 from recsys_unlearn.unlearning.contract import ForgetRequest
@@ -224,15 +223,6 @@ def test_where_no_basis_need_be_changed_the_step_is_the_same(trained, train):
     assert np.linalg.norm(got - model.item_table) > 0.1
 
 
-@pytest.mark.parametrize(("correlation", "is_changed"), [(0, False), (0.02, False), (0.04, True)])
-def test_a_basis_is_changed_where_dimensions_are_correlated(correlation, is_changed):
-    lengths = torch.tensor([1.0, 1e-3], dtype=F64)
-    covariance = torch.tensor([[1, correlation], [correlation, 1]], dtype=F64) * torch.outer(lengths, lengths)
-    values, vectors = eigenbasis(covariance)
-    np.testing.assert_allclose(values.sort().values, torch.linalg.eigvalsh(covariance), rtol=2e-3)
-    assert (vectors is not None) == is_changed
-
-
 @FORMS
 def test_the_step_does_not_depend_on_the_blocks(trained, train, form, monkeypatch):
     model, request = turned(trained), accounts(train)
@@ -240,23 +230,6 @@ def test_the_step_does_not_depend_on_the_blocks(trained, train, form, monkeypatc
     monkeypatch.setattr(geometry_module, "BLOCK", 7)  # of 40 items: the last block is a short one
     np.testing.assert_allclose(moved_items(NaturalAscent(form), model, train, request), whole, atol=1e-6)
     assert np.abs(whole - model.item_table).max() > 0.02
-
-
-@pytest.mark.parametrize("basis", ["turned", "principal"])
-def test_a_gain_is_so_much_further_in_the_shared_curvature(trained, train, basis):
-    readiness = NaturalReadiness.measure(turned(trained), train)
-    if basis == "principal":
-        moment = readiness.sums.moment.diagonal().diag()
-        readiness = without(readiness, moment=moment)
-    sums, draw = readiness.sums, torch.Generator().manual_seed(1)
-    direction, gain = torch.randn(40, 8, generator=draw), 1 + torch.rand(40, generator=draw)
-    full = (sums.positive + sums.pressure)[:, None, None] * readiness.covariance
-    full = full + sums.radial.clamp(min=SMALLEST_CURVATURE)[:, None, None] * torch.eye(8)
-    expected = torch.linalg.solve(full, direction.double()) * gain[:, None]
-    curvature, rows = SharedCurvature.of(readiness, gain), slice(10, 30)
-    assert (curvature.vectors is None) == (basis == "principal")
-    got = curvature.solve_(direction[rows].clone(), rows).double()
-    torch.testing.assert_close(got, expected[rows], rtol=1e-3, atol=1e-5 * float(expected.abs().max()))
 
 
 @FORMS
