@@ -28,6 +28,7 @@ def assumed(recommender: EmbeddingRecommender, interactions: Interactions) -> Na
         radial=2 * recommender.geometry.regularization * counts,
         holders=counts,
         following=nothing,
+        unfinished=torch.zeros(1, dtype=torch.float64),
         moment=(users * activity[:, None]).T @ users,
         weight=activity.sum()[None],
         users=(activity > 0).sum().double()[None],

@@ -31,7 +31,7 @@ from recsys_unlearn.progress import Progress
 from recsys_unlearn.randomness import generator, keyed_uniform, stream_key
 from recsys_unlearn.readiness.loss_sums import loss_sums
 from recsys_unlearn.readiness.natural import NaturalReadiness
-from recsys_unlearn.readiness.step import followers_gain, shared_basis_step, standardised_popularity
+from recsys_unlearn.readiness.step import shared_basis_step, standardised_popularity
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 from recsys_unlearn.recommenders.fold_in import fold_in
 from recsys_unlearn.recommenders.geometry import LossGeometry, Positives
@@ -126,7 +126,7 @@ def _episode(
     rest = replace(readiness, sums=readiness.sums.plus(forgotten, times=-1))
     share = (forgotten.pairs / readiness.sums.pairs).float()
     direction = torch.addcmul(forgotten.gradient, readiness.sums.gradient, share, value=-1)
-    step = shared_basis_step(direction, recommender, rest) * followers_gain(rest)[:, None]
+    step = shared_basis_step(direction, recommender, rest)
     return _Episode(step, _at_most(cohort, options.most_users))
 
 

@@ -1,7 +1,8 @@
 """Sums over users of the training loss's first and second derivatives in the item table.
 
 What some users contribute can be added and subtracted: the sums over everybody are readiness, the sums
-over the forget set are what a deletion takes out. (All but ``following`` can be split within a user, too.)
+over the forget set are what a deletion takes out. (All but ``following`` and ``unfinished`` can be split
+within a user, too.)
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from torch.nn.functional import normalize
 
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.progress import Progress
-from recsys_unlearn.readiness.following import following
+from recsys_unlearn.readiness.following import following, spectrum_of
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 from recsys_unlearn.recommenders.geometry import LossGeometry, Positives, blocks, inner_products
 
@@ -43,6 +44,8 @@ class LossSums:
     following
         float64 (n_items,): f_i, by how much the users who follow an item take off its curvature
         (:mod:`recsys_unlearn.readiness.following`).
+    unfinished
+        float64 (1,): how far the users' rows are from the minima of their own losses, in row lengths.
     moment
         float64 (d, d): Σ_u w_u x_u x_uᵀ with w_u = Σ_i (1 - p_ui).
     weight, users, pairs
@@ -55,6 +58,7 @@ class LossSums:
     radial: Tensor
     holders: Tensor
     following: Tensor
+    unfinished: Tensor
     moment: Tensor
     weight: Tensor
     users: Tensor
@@ -71,18 +75,20 @@ def loss_sums(
     recommender: EmbeddingRecommender, interactions: Interactions, progress: Progress | None = None
 ) -> LossSums:
     """Sums over every user of ``interactions``."""
-    users = interactions.active_users
-    total = _batch_sums(recommender, interactions, users[:USERS_PER_BATCH])
+    users, spectrum = interactions.active_users, spectrum_of(torch.from_numpy(recommender.item_table))
+    total = _batch_sums(recommender, interactions, users[:USERS_PER_BATCH], spectrum)
     for start in range(0, len(users), USERS_PER_BATCH):
         if start:
             batch = users[start : start + USERS_PER_BATCH]
-            total = total.plus(_batch_sums(recommender, interactions, batch))
+            total = total.plus(_batch_sums(recommender, interactions, batch, spectrum))
         if progress:
             progress("measuring curvature", min(start + USERS_PER_BATCH, len(users)), len(users))
     return total
 
 
-def _batch_sums(recommender: EmbeddingRecommender, interactions: Interactions, users: np.ndarray) -> LossSums:
+def _batch_sums(
+    recommender: EmbeddingRecommender, interactions: Interactions, users: np.ndarray, spectrum: Tensor
+) -> LossSums:
     geometry = recommender.geometry
     items, user = torch.from_numpy(recommender.item_table), torch.from_numpy(recommender.user_table[users])
     positives, scores = Positives.of(interactions, users), user @ items.T
@@ -90,7 +96,7 @@ def _batch_sums(recommender: EmbeddingRecommender, interactions: Interactions, u
     now = geometry.terms(scores, scores[own], positives.owner)
     slope, spread = now.slope(scores), now.positive_curvature.double()
     pressure = now.pressure(slope)
-    follow = following(now, slope, items, user, positives, geometry)
+    follow, distance = following(now, slope, items, spectrum, user, positives, geometry)
     slope.index_put_(own, now.positive_slope, accumulate=True)
     holders = torch.bincount(positives.item, minlength=len(items)).double()
     if geometry.spherical:  # v_i · ∂L/∂v_i = Σ_u slope_ui v_i · x_u, and the scores are at hand
@@ -104,6 +110,7 @@ def _batch_sums(recommender: EmbeddingRecommender, interactions: Interactions, u
         radial=radial,
         holders=holders,
         following=follow,
+        unfinished=distance,
         moment=((user * now.weight[:, None]).T @ user).double(),
         weight=now.weight.sum(dtype=torch.float64)[None],
         users=torch.tensor([len(users)]).double(),

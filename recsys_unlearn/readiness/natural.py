@@ -90,7 +90,7 @@ def _check(loaded: NaturalReadiness) -> None:
     """Raise ValueError where a sum's shape or type is wrong, or a number is none."""
     n, d = loaded.sums.gradient.shape
     matrices = {"gradient": (n, d), "moment": (d, d)}
-    scalars = dict.fromkeys(("weight", "users", "pairs"), (1,))
+    scalars = dict.fromkeys(("unfinished", "weight", "users", "pairs"), (1,))
     for name, value in vars(loaded.sums).items():
         if value.shape != (matrices | scalars).get(name, (n,)):
             raise ValueError(f"{name} is of the wrong shape")

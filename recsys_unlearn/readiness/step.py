@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,53 +14,83 @@ from recsys_unlearn.recommenders.geometry import blocks, tangent_
 SMALLEST_CURVATURE = 1e-6  # an item with no users left has none; its step is bounded by this
 MOST_SOFTENED = 0.5  # of an item's curvature, by the users who follow
 CORRELATED = 0.03  # two dimensions of C; if none are, it is taken for diagonal
-CROWD = 0.05  # of the users; read off originals and retrains that are in no table (docs/forgetting.md)
+# Mean distance of users from rest, in row lengths: up to the one all of f_i counts, from the other on none.
+FINISHED, UNFINISHED = 0.11, 0.19  # read off originals and retrains that are in no table (docs/forgetting.md)
 
 
 @dataclass(frozen=True)
 class SharedCurvature:
-    """H_i = (P_i + Q_i) C + r_i I of every item, in the eigenbasis of C.
+    """H_i = (P_i + Q_i) C + r_i I of every item, in the eigenbasis of C, and the gain from who follows.
 
     Parameters
     ----------
     weight, radial
         float32 (n_items, 1): P_i + Q_i and r_i.
+    following
+        float32 (n_items, 1): as much of f_i (:mod:`.following`) as training leaves time for; None if nobody
+        follows. Users who are far from rest when training ends did not follow the items before either.
+    length
+        float32 (n_items, 1) or (1, 1): what calibration learned.
     values, vectors
         float32 (d,) and (d, d): of C; None where the tables are in its basis as they are.
     """
 
     weight: Tensor
     radial: Tensor
+    following: Tensor | None
+    length: Tensor
     values: Tensor
     vectors: Tensor | None
 
     @classmethod
-    def of(cls, readiness: NaturalReadiness, gain: Tensor | float = 1.0) -> Self:
-        """Curvature that the rest's loss has; with a ``gain`` (n_items,), by how much softer each item is."""
+    def of(cls, readiness: NaturalReadiness, followed: bool = True) -> Self:
+        """Curvature that the rest's loss has among users who follow, or who stay where they are."""
         sums = readiness.sums
         values, vectors = eigenbasis(readiness.covariance)
-        parts = sums.positive + sums.pressure, sums.radial.clamp(min=SMALLEST_CURVATURE)
-        weight, radial = ((part.float() / gain)[:, None] for part in parts)
-        return cls(weight, radial, values.clamp(min=0), vectors)
+        distance = sums.unfinished / sums.users.clamp(min=1)
+        finished = ((UNFINISHED - distance) / (UNFINISHED - FINISHED)).clamp(0, 1)
+        parts = (
+            sums.positive + sums.pressure,
+            sums.radial.clamp(min=SMALLEST_CURVATURE),
+            sums.following * finished,
+            calibrated_length(readiness),
+        )
+        weight, radial, following, length = (part.float()[:, None] for part in parts)
+        if not followed:
+            return cls(weight, radial, None, torch.ones(1, 1), values.clamp(min=0), vectors)
+        return cls(weight, radial, following, length, values.clamp(min=0), vectors)
 
-    def solve_(self, direction: Tensor, rows: slice) -> Tensor:
-        """H_i⁻¹ direction_i of the items ``rows``, in the place of ``direction`` (len(rows), d)."""
-        curvature = torch.mul(self.weight[rows], self.values).add_(self.radial[rows])
+    def inverse(self, rows: slice | np.ndarray) -> Tensor:
+        """(len(rows), d): of the items' eigenvalues."""
+        return torch.mul(self.weight[rows], self.values).add_(self.radial[rows]).reciprocal_()
+
+    def gain(self, inverse: Tensor, rows: slice | np.ndarray) -> Tensor:
+        """(len(rows), 1): 1 / (1 - κ_i), κ_i = f_i / h_i with 1 / h_i the mean of the ``inverse``."""
+        if self.following is None:
+            return self.length
+        softened = inverse.mean(1, keepdim=True).mul_(self.following[rows]).clamp_(0, MOST_SOFTENED)
+        gain = softened.neg_().add_(1).reciprocal_()
+        return gain.mul_(self.length if len(self.length) == 1 else self.length[rows])
+
+    def step_(self, direction: Tensor, rows: slice) -> Tensor:
+        """H_i⁻¹ direction_i times the gain, in the place of ``direction`` (len(rows), d)."""
+        inverse = self.inverse(rows)
+        gain = self.gain(inverse, rows)
         if self.vectors is None:
-            return direction.div_(curvature)
-        return torch.mm((direction @ self.vectors).div_(curvature), self.vectors.T, out=direction)
+            return direction.mul_(inverse).mul_(gain)
+        return torch.mm((direction @ self.vectors).mul_(inverse).mul_(gain), self.vectors.T, out=direction)
 
 
 def shared_basis_step(
     direction: Tensor, recommender: EmbeddingRecommender, readiness: NaturalReadiness
 ) -> Tensor:
-    """Solve ((P_i + Q_i) C + r_i I) step_i = direction_i for all items.
+    """Solve ((P_i + Q_i) C + r_i I) step_i = direction_i for all items, with the gain from who follows.
 
     The steps take the place of ``direction``, and are returned.
     """
     curvature, items = SharedCurvature.of(readiness), torch.from_numpy(recommender.item_table)
     for rows in blocks(len(items)):
-        part = curvature.solve_(direction[rows], rows)
+        part = curvature.step_(direction[rows], rows)
         if recommender.geometry.spherical:
             tangent_(part, items[rows])
     return direction
@@ -78,20 +109,6 @@ def eigenbasis(covariance: Tensor) -> tuple[Tensor, Tensor | None]:
         return values.float(), None
     values, vectors = torch.linalg.eigh(covariance)
     return values.float(), vectors.float()
-
-
-def followers_gain(readiness: NaturalReadiness) -> Tensor:
-    """float32 (n_items,): how much further an item goes because its users follow it.
-
-    1 / (1 - κ_i), κ_i = f_i / h_i with h_i the item's mean curvature (:mod:`.following`). For an item that
-    many have, the mean stiffness of its users no longer stands for all that holds them, and κ_i is too
-    large; it fades out as the item's share of the users nears ``CROWD``.
-    """
-    sums, spread = readiness.sums, readiness.covariance.diagonal().mean().item()
-    mean = torch.add(sums.radial.clamp(min=0), sums.positive + sums.pressure, alpha=spread)
-    few = (1 - sums.holders / (CROWD * sums.users.clamp(min=1))).clamp_(min=0)
-    softened = (sums.following / mean.clamp_(min=SMALLEST_CURVATURE)).mul_(few).clamp_(0, MOST_SOFTENED)
-    return (1 / (1 - softened)).float()
 
 
 def calibrated_length(readiness: NaturalReadiness) -> Tensor:

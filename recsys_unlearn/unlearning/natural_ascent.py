@@ -27,12 +27,7 @@ from torch import Tensor
 from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.readiness.loss_sums import USERS_PER_BATCH, LossSums, loss_sums, walk_
 from recsys_unlearn.readiness.natural import NaturalReadiness
-from recsys_unlearn.readiness.step import (
-    SMALLEST_CURVATURE,
-    SharedCurvature,
-    calibrated_length,
-    followers_gain,
-)
+from recsys_unlearn.readiness.step import SMALLEST_CURVATURE, SharedCurvature
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 from recsys_unlearn.recommenders.geometry import Positives, blocks
 from recsys_unlearn.recommenders.softmax import geometry_of
@@ -117,8 +112,7 @@ class NaturalAscent(Unlearner):
         That is G - g with H_i · step_i = η (g - ε G) on top: (1 - ε) G for η = 1.
         """
         items, geometry = torch.from_numpy(recommender.item_table), geometry_of(recommender)
-        gain = followers_gain(rest) * calibrated_length(rest) if self.followed else torch.ones(len(items))
-        curvature = SharedCurvature.of(rest, gain)
+        curvature = SharedCurvature.of(rest, self.followed)
         touched = np.flatnonzero(request.forget_set.item_counts) if self.form == "full" else np.zeros(0, int)
         own = torch.sub(gradient[touched], slope[touched], alpha=share)
         for rows in blocks(len(items)):
@@ -128,11 +122,12 @@ class NaturalAscent(Unlearner):
             if self.step_size != 1:
                 theirs.add_(direction, alpha=self.step_size - 1)
                 direction.mul_(self.step_size)
-            walk_(curvature.solve_(direction, rows), items[rows], geometry)
+            walk_(curvature.step_(direction, rows), items[rows], geometry)
         if len(touched):
             co_users = interactions.where(request.forget_set.item_counts[interactions.items] > 0)
             hessian = item_curvature(touched, recommender, co_users.without(request.forget_set), rest)
-            steps = torch.linalg.solve(hessian, own) * gain[touched, None] * self.step_size
+            gain = curvature.gain(curvature.inverse(touched), touched)
+            steps = torch.linalg.solve(hessian, own) * gain * self.step_size
             gradient[touched] = walk_(steps, items[touched], geometry)
         return gradient.numpy()
 

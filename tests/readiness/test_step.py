@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from recsys_unlearn.readiness.natural import NaturalReadiness
-from recsys_unlearn.readiness.step import SMALLEST_CURVATURE, SharedCurvature, eigenbasis
+from recsys_unlearn.readiness.step import (
+    FINISHED,
+    MOST_SOFTENED,
+    SMALLEST_CURVATURE,
+    UNFINISHED,
+    SharedCurvature,
+    eigenbasis,
+)
 
 
 @pytest.fixture
@@ -29,17 +36,24 @@ def test_a_basis_is_changed_where_dimensions_are_correlated(correlation, is_chan
 
 
 @pytest.mark.parametrize("basis", ["turned", "principal"])
-def test_a_gain_is_so_much_further(turned, train, basis):
+@pytest.mark.parametrize("followed", [True, False])
+def test_a_step_is_the_dense_solve_times_the_gain(turned, train, basis, followed):
     readiness = NaturalReadiness.measure(turned, train)
+    half_way = (FINISHED + UNFINISHED) / 2 * readiness.sums.users
+    sums = replace(readiness.sums, unfinished=half_way)
     if basis == "principal":
-        moment = readiness.sums.moment.diagonal().diag()
-        readiness = replace(readiness, sums=replace(readiness.sums, moment=moment))
-    sums, draw = readiness.sums, torch.Generator().manual_seed(1)
-    direction, gain = torch.randn(40, 8, generator=draw), 1 + torch.rand(40, generator=draw)
+        sums = replace(sums, moment=sums.moment.diagonal().diag())
+    readiness = replace(readiness, sums=sums, calibration=torch.tensor([0.3, 0.0], dtype=torch.float64))
+    direction = torch.randn(40, 8, generator=torch.Generator().manual_seed(1))
     full = (sums.positive + sums.pressure)[:, None, None] * readiness.covariance
     full = full + sums.radial.clamp(min=SMALLEST_CURVATURE)[:, None, None] * torch.eye(8)
-    expected = torch.linalg.solve(full, direction.double()) * gain[:, None]
-    curvature, rows = SharedCurvature.of(readiness, gain), slice(10, 30)
+    expected = torch.linalg.solve(full, direction.double())
+    if followed:
+        mean = torch.linalg.inv(full).diagonal(dim1=1, dim2=2).mean(1)
+        softened = (sums.following * mean / 2).clamp(0, MOST_SOFTENED)
+        assert softened.min() > 0 and softened.min() < MOST_SOFTENED
+        expected = expected / (1 - softened)[:, None] * np.exp(0.3)
+    curvature, rows = SharedCurvature.of(readiness, followed), slice(10, 30)
     assert (curvature.vectors is None) == (basis == "principal")
-    got = curvature.solve_(direction[rows].clone(), rows).double()
+    got = curvature.step_(direction[rows].clone(), rows).double()
     torch.testing.assert_close(got, expected[rows], rtol=1e-3, atol=1e-5 * float(expected.abs().max()))

@@ -164,7 +164,7 @@ def test_curvature_is_positive_definite(trained, train):
 
 
 def slow_step(recommender, data, request, form, centred, followed):
-    """H_i⁻¹ (g_i - ε G_i) / (1 - f_i / h_i), item by item in float64."""
+    """H_i⁻¹ (g_i - ε G_i) / (1 - f_i mean H_i⁻¹), item by item in float64."""
     geometry = geometry_of(recommender)
     retained = data.without(request.forget_set)
     readiness = NaturalReadiness.measure(recommender, retained)
@@ -187,8 +187,9 @@ def slow_step(recommender, data, request, form, centred, followed):
     steps = torch.where(touched[:, None] & (form == "full"), torch.linalg.solve(own, direction), steps)
     if not followed:
         return steps
-    crowd = sums.holders / len(retained.active_users)
-    share = sums.following * 8 / shared.diagonal(dim1=1, dim2=2).sum(1) * (1 - crowd / 0.05).clamp(min=0)
+    finished = ((0.19 - sums.unfinished / sums.users) / (0.19 - 0.11)).clamp(0, 1)
+    inverse = torch.linalg.inv(shared).diagonal(dim1=1, dim2=2).mean(1)
+    share = sums.following * inverse * finished
     return torch.stack([step / (1 - min(float(each), 0.5)) for step, each in zip(steps, share, strict=True)])
 
 
