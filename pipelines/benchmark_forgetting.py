@@ -16,6 +16,7 @@ python pipelines/benchmark_forgetting.py --methods all --readiness none natural 
 import argparse
 import json
 import time
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from recsys_unlearn.experiments.preparations import PREPARATIONS, Prepared, prep
 from recsys_unlearn.experiments.recipes import RECIPES
 from recsys_unlearn.experiments.records import record
 from recsys_unlearn.experiments.setting import Setting, train_original, with_oracle
+from recsys_unlearn.experiments.streams import one_by_one
 from recsys_unlearn.recommenders.registry import recommender_kind
 from recsys_unlearn.unlearning.contract import ForgetRequest, ForgetResult, Unlearner
 from recsys_unlearn.unlearning.gradient_ascent import GradientAscent
@@ -114,7 +116,7 @@ def measure(setting: Setting, start: Prepared, methods: list[str]) -> list[dict[
     rows = [against.row("original", start.recommender), against.row("retrain", against.oracle_recommender)]
     for name in methods:
         began = time.perf_counter()
-        result = one_by_one(setting, start) if name == ONE_BY_ONE else at_once(METHODS[name], setting, start)
+        result = in_turn(setting, start) if name == ONE_BY_ONE else at_once(METHODS[name], setting, start)
         seconds = (time.perf_counter() - began) / len(setting.forgotten)
         rows.append(against.row(name, result.recommender, seconds))
     return rows
@@ -124,15 +126,11 @@ def at_once(method: Unlearner, setting: Setting, start: Prepared) -> ForgetResul
     return method.forget(start.recommender, setting.start.splits.train, setting.request, start.readiness)
 
 
-def one_by_one(setting: Setting, start: Prepared) -> ForgetResult:
-    """Forget the cohort as it would arrive in life, each deletion starting from the last."""
-    train, method = setting.start.splits.train, NaturalAscent()
-    result = ForgetResult(start.recommender, start.readiness, setting.forgotten, setting.forgotten)
-    for user in setting.forgotten:
-        request = ForgetRequest.of_accounts(train, np.array([user]))
-        result = method.forget(result.recommender, train, request, result.readiness)
-        method = NaturalAscent(in_place=True)  # only the first may not write over what the others start from
-    return result
+def in_turn(setting: Setting, start: Prepared) -> ForgetResult:
+    """Forget the cohort as it would arrive in life."""
+    train = setting.start.splits.train
+    asked = [ForgetRequest.of_accounts(train, np.array([user])) for user in setting.forgotten]
+    return deque(one_by_one(start, train, asked), maxlen=1)[0][0]
 
 
 def show(rows: list[dict[str, Any]], recipe: str) -> None:

@@ -30,7 +30,6 @@ from recsys_unlearn.experiments.preparations import Prepared, prepared
 from recsys_unlearn.experiments.recipes import RECIPES
 from recsys_unlearn.experiments.setting import Original, Setting, train_original
 from recsys_unlearn.experiments.streams import Checkpoint, draw_requests, stream
-from recsys_unlearn.unlearning.natural_ascent import NaturalAscent
 
 
 def main() -> None:
@@ -39,7 +38,7 @@ def main() -> None:
     start = prepared("natural", original)
     asked = draw_requests(original, options.cohort, options.deletions, options.items)
     rows = []
-    for checkpoint in stream(start, original.splits.train, NaturalAscent(), asked, options.checkpoints):
+    for checkpoint in stream(start, original.splits.train, asked, options.checkpoints):
         rows.append(against_a_retrain(checkpoint, original, start, options))
         if options.out:
             options.out.write_text(json.dumps(rows, indent=1) + "\n")

@@ -13,7 +13,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 SCRIPTS = sorted(PIPELINES.rglob("*.py"))
 
 # Each room may import from those before it, and from itself.
-FOUNDATION = {"errors", "progress", "randomness", "durable", "lock", "losses", "config"}
+FOUNDATION = {"errors", "progress", "randomness", "durable", "lock", "losses", "config", "threads"}
 ORDER = [
     FOUNDATION,
     {"interactions"},

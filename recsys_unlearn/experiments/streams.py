@@ -17,7 +17,8 @@ from recsys_unlearn.interactions.contract import Interactions
 from recsys_unlearn.randomness import keyed_uniform, stream_key
 from recsys_unlearn.readiness.natural import NaturalReadiness
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
-from recsys_unlearn.unlearning.contract import ForgetRequest, Unlearner
+from recsys_unlearn.unlearning.contract import ForgetRequest, ForgetResult
+from recsys_unlearn.unlearning.natural_ascent import NaturalAscent
 
 ITEMS_FORGOTTEN = 0.3  # of the user's interactions where single items are named; at least one
 
@@ -69,23 +70,38 @@ def _request(train: Interactions, user: int, single: bool, seed: int) -> ForgetR
     return ForgetRequest.of_pairs(pairs.where(np.sort(order[: max(1, round(ITEMS_FORGOTTEN * len(pairs)))])))
 
 
-def stream(
-    start: Prepared, train: Interactions, method: Unlearner, asked: list[ForgetRequest], checkpoints: int = 4
-) -> Iterator[Checkpoint]:
-    """Carry out the requests one by one; yield after every ``1 / checkpoints`` of them."""
-    recommender: EmbeddingRecommender = start.recommender
-    readiness: NaturalReadiness | None = start.readiness
-    ends = {round(len(asked) * part / checkpoints) for part in range(1, checkpoints + 1)}
-    seconds = []
-    for number, request in enumerate(asked, 1):
+def one_by_one(
+    start: Prepared, train: Interactions, asked: list[ForgetRequest]
+) -> Iterator[tuple[ForgetResult, float]]:
+    """Carry out each request from where the last one ended, by natural ascent; with its wall seconds.
+
+    Only the first leaves what it was given as it is: a result is not to be used once the next is asked for.
+    """
+    recommender, readiness, method = start.recommender, start.readiness, NaturalAscent()
+    for request in asked:
         began = time.perf_counter()
         result = method.forget(recommender, train, request, readiness)
-        seconds.append(time.perf_counter() - began)
-        recommender, readiness = result.recommender, result.readiness
+        yield result, time.perf_counter() - began
+        recommender, readiness, method = result.recommender, result.readiness, NaturalAscent(in_place=True)
+
+
+def stream(
+    start: Prepared, train: Interactions, asked: list[ForgetRequest], checkpoints: int = 4
+) -> Iterator[Checkpoint]:
+    """Carry out the requests :func:`one_by_one`; yield after every ``1 / checkpoints`` of them."""
+    ends = {round(len(asked) * part / checkpoints) for part in range(1, checkpoints + 1)}
+    seconds = []
+    for number, (result, took) in enumerate(one_by_one(start, train, asked), 1):
+        seconds.append(took)
         if number in ends:
             gone = _together(train, asked[:number])
             yield Checkpoint(
-                number, gone.accounts, gone.forget_set, recommender, readiness, np.array(seconds)
+                number,
+                gone.accounts,
+                gone.forget_set,
+                result.recommender,
+                result.readiness,
+                np.array(seconds),
             )
 
 

@@ -31,10 +31,12 @@ from recsys_unlearn.readiness.step import SMALLEST_CURVATURE, SharedCurvature
 from recsys_unlearn.recommenders.embedding import EmbeddingRecommender
 from recsys_unlearn.recommenders.geometry import Positives, blocks
 from recsys_unlearn.recommenders.softmax import geometry_of
+from recsys_unlearn.threads import one_thread
 from recsys_unlearn.unlearning.contract import ForgetRequest, ForgetResult, Unlearner
 from recsys_unlearn.unlearning.user_rows import without_forgotten_rows
 
 Form = Literal["full", "whitened"]
+FEW = 16  # users; their deletion is quicker on one thread
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,16 @@ class NaturalAscent(Unlearner):
         readiness: NaturalReadiness | None,
     ) -> ForgetResult:
         before = readiness or NaturalReadiness.measure(recommender, interactions)
+        with one_thread(len(request.users) <= FEW):
+            return self._step(recommender, interactions, request, before)
+
+    def _step(
+        self,
+        recommender: EmbeddingRecommender,
+        interactions: Interactions,
+        request: ForgetRequest,
+        before: NaturalReadiness,
+    ) -> ForgetResult:
         forgotten = loss_sums(recommender, request.forget_set)
         share = self.centred * (forgotten.pairs / before.sums.pairs).item()
         partial = request.partial_users
