@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
@@ -51,12 +52,12 @@ class ForgetRequest:
         present = np.isin(self.accounts, interactions.of_users(self.accounts).active_users)
         return ForgetRequest(held, self.accounts[present & knows(self.accounts)])
 
-    @property
+    @cached_property
     def partial_users(self) -> np.ndarray:
         """int64: users who lose items and stay."""
         return np.setdiff1d(self.forget_set.active_users, self.accounts)
 
-    @property
+    @cached_property
     def users(self) -> np.ndarray:
         """int64: everybody concerned, whether they go or stay."""
         return np.union1d(self.accounts, self.forget_set.active_users)
