@@ -94,15 +94,8 @@ def stream(
     for number, (result, took) in enumerate(one_by_one(start, train, asked), 1):
         seconds.append(took)
         if number in ends:
-            gone = _together(train, asked[:number])
-            yield Checkpoint(
-                number,
-                gone.accounts,
-                gone.forget_set,
-                result.recommender,
-                result.readiness,
-                np.array(seconds),
-            )
+            gone, now = _together(train, asked[:number]), (result.recommender, result.readiness)
+            yield Checkpoint(number, gone.accounts, gone.forget_set, *now, np.array(seconds))
 
 
 def _together(train: Interactions, asked: list[ForgetRequest]) -> ForgetRequest:

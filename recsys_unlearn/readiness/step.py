@@ -49,16 +49,17 @@ class SharedCurvature:
         values, vectors = eigenbasis(readiness.covariance)
         distance = sums.unfinished / sums.users.clamp(min=1)
         finished = ((UNFINISHED - distance) / (UNFINISHED - FINISHED)).clamp(0, 1)
-        parts = (
-            sums.positive + sums.pressure,
-            sums.radial.clamp(min=SMALLEST_CURVATURE),
-            sums.following * finished,
-            calibrated_length(readiness),
+        weight = sums.positive + sums.pressure
+        radial = sums.radial.clamp(min=SMALLEST_CURVATURE)
+        length = calibrated_length(readiness) if followed else torch.ones(1)
+        return cls(
+            weight=weight.float()[:, None],
+            radial=radial.float()[:, None],
+            following=(sums.following * finished).float()[:, None] if followed else None,
+            length=length.float()[:, None],
+            values=values.clamp(min=0),
+            vectors=vectors,
         )
-        weight, radial, following, length = (part.float()[:, None] for part in parts)
-        if not followed:
-            return cls(weight, radial, None, torch.ones(1, 1), values.clamp(min=0), vectors)
-        return cls(weight, radial, following, length, values.clamp(min=0), vectors)
 
     def inverse(self, rows: slice | np.ndarray) -> Tensor:
         """(len(rows), d): of the items' eigenvalues."""
