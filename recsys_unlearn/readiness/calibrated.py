@@ -123,7 +123,7 @@ def _episode(
     drawn = users[keyed_uniform(stream_key(options.seed, "pseudo-deletion", number), users) < options.share]
     cohort = train.of_users(drawn)
     forgotten = loss_sums(recommender, cohort)
-    rest = replace(readiness, sums=readiness.sums.plus(forgotten, times=-1))
+    rest = NaturalReadiness(readiness.sums.plus(forgotten, times=-1))  # not what was learned before
     share = (forgotten.pairs / readiness.sums.pairs).float()
     direction = torch.addcmul(forgotten.gradient, readiness.sums.gradient, share, value=-1)
     step = shared_basis_step(direction, recommender, rest)

@@ -8,7 +8,7 @@ for item i is the Schur complement
 where ℓ'_ui = p_ui - 1 is the pull between the two; the rest of B_ui is of rank one. With 1 / h_u the mean of
 H_u⁻¹ over directions, the sum is f_i I with f_i = Σ_u ℓ'_ui² / h_u. So an item whose own inverse has the mean
 1 / h_i goes 1 / (1 - f_i / h_i) times as far as it would among users who stay where they are: on
-gowalla a fifth further where few have it, a third where a hundred do (docs/forgetting.md).
+gowalla a sixth further where few have it, a quarter where a hundred do (docs/forgetting.md).
 
 H_u is taken to be a_u S + b_u I: S are the eigenvalues of the items' second moment, with mean one, a_u the
 mean curvature of the user's scores, and b_u what bends all directions alike.
@@ -20,7 +20,7 @@ from torch import Tensor
 from recsys_unlearn.recommenders.geometry import LossGeometry, LossTerms, Positives, inner_products
 
 SMALLEST_CURVATURE = 1e-2  # of a user; below, they follow anywhere and say nothing
-SHORTEST = 1e-6  # row of a user
+SHORTEST = 1e-6  # row of a user; a distance in units of nothing would be endless
 SAMPLE = 2048  # items; their spectrum is a shape, and a single deletion should not read a table for it
 
 

@@ -27,17 +27,17 @@ class SharedCurvature:
     weight, radial
         float32 (n_items, 1): P_i + Q_i and r_i.
     following
-        float32 (n_items, 1): as much of f_i (:mod:`.following`) as training leaves time for; None if nobody
-        follows. Users who are far from rest when training ends did not follow the items before either.
+        float32 (n_items, 1): as much of f_i (:mod:`.following`) as training leaves time for. Users who are
+        far from rest when training ends did not follow the items before either.
     length
-        float32 (n_items, 1) or (1, 1): what calibration learned.
+        float32 (n_items, 1): what calibration learned.
     values, vectors
         float32 (d,) and (d, d): of C; None where the tables are in its basis as they are.
     """
 
     weight: Tensor
     radial: Tensor
-    following: Tensor | None
+    following: Tensor
     length: Tensor
     values: Tensor
     vectors: Tensor | None
@@ -55,8 +55,8 @@ class SharedCurvature:
         return cls(
             weight=weight.float()[:, None],
             radial=radial.float()[:, None],
-            following=(sums.following * finished).float()[:, None] if followed else None,
-            length=length.float()[:, None],
+            following=(sums.following * finished * followed).float()[:, None],
+            length=length.expand(len(weight))[:, None],
             values=values.clamp(min=0),
             vectors=vectors,
         )
@@ -67,11 +67,8 @@ class SharedCurvature:
 
     def gain(self, inverse: Tensor, rows: slice | np.ndarray) -> Tensor:
         """(len(rows), 1): 1 / (1 - κ_i), κ_i = f_i / h_i with 1 / h_i the mean of the ``inverse``."""
-        if self.following is None:
-            return self.length
         softened = inverse.mean(1, keepdim=True).mul_(self.following[rows]).clamp_(0, MOST_SOFTENED)
-        gain = softened.neg_().add_(1).reciprocal_()
-        return gain.mul_(self.length if len(self.length) == 1 else self.length[rows])
+        return self.length[rows] / (1 - softened)
 
     def step_(self, direction: Tensor, rows: slice) -> Tensor:
         """H_i⁻¹ direction_i times the gain, in the place of ``direction`` (len(rows), d)."""

@@ -79,6 +79,12 @@ def test_it_survives_a_deletion(trained, train, strangers):
     assert torch.equal(result.readiness.calibration, learned.calibration)
 
 
+def test_it_starts_from_the_derived_step_whatever_was_learned_before(trained, train, strangers):
+    learned = calibrate(trained, train, strangers, NaturalReadiness.measure(trained, train), OPTIONS)
+    again = calibrate(trained, train, strangers, learned, OPTIONS)
+    assert torch.equal(again.calibration, learned.calibration) and learned.calibration.any()
+
+
 def test_it_is_deterministic(trained, train, strangers):
     readiness = NaturalReadiness.measure(trained, train)
     one, two = (calibrate(trained, train, strangers, readiness, OPTIONS).calibration for _ in range(2))

@@ -10,9 +10,12 @@ from scipy.optimize import minimize
 
 from recsys_unlearn.audit.statistic import fold_in_statistic
 from recsys_unlearn.interactions.contract import Interactions
+from recsys_unlearn.readiness import step as step_module
+from recsys_unlearn.readiness.loss_sums import walk_
 from recsys_unlearn.readiness.natural import NaturalReadiness
 from recsys_unlearn.recommenders import geometry as geometry_module
 from recsys_unlearn.recommenders.softmax import geometry_of, tangent
+from recsys_unlearn.unlearning import natural_ascent as module
 from recsys_unlearn.unlearning.contract import ForgetRequest
 from recsys_unlearn.unlearning.controls import RowDrop
 from recsys_unlearn.unlearning.natural_ascent import SMALLEST_CURVATURE, NaturalAscent, item_curvature
@@ -21,6 +24,10 @@ from recsys_unlearn.unlearning.retrain import Retrain
 LEAVERS = np.array([3, 8, 21])
 EVERY_ITEM = np.arange(40)
 FORMS = pytest.mark.parametrize("form", ["full", "whitened"])
+
+
+# Users of these tiny models are .25 to .31 row lengths from rest, where nobody would follow: it moves out.
+LATE = 0.6
 
 
 def accounts(data, users=LEAVERS):
@@ -187,7 +194,8 @@ def slow_step(recommender, data, request, form, centred, followed):
     steps = torch.where(touched[:, None] & (form == "full"), torch.linalg.solve(own, direction), steps)
     if not followed:
         return steps
-    finished = ((0.19 - sums.unfinished / sums.users) / (0.19 - 0.11)).clamp(0, 1)
+    finished = ((LATE - sums.unfinished / sums.users) / (LATE - 0.11)).clamp(0, 1)
+    assert 0 < finished < 1
     inverse = torch.linalg.inv(shared).diagonal(dim1=1, dim2=2).mean(1)
     share = sums.following * inverse * finished
     return torch.stack([step / (1 - min(float(each), 0.5)) for step, each in zip(steps, share, strict=True)])
@@ -197,7 +205,8 @@ def slow_step(recommender, data, request, form, centred, followed):
 @pytest.mark.parametrize("centred", [True, False])
 @pytest.mark.parametrize("followed", [True, False])
 @pytest.mark.parametrize("partial", [False, True])
-def test_the_step_is_that_of_the_slow_twin(trained, train, form, centred, followed, partial):
+def test_the_step_is_that_of_the_slow_twin(trained, train, form, centred, followed, partial, monkeypatch):
+    monkeypatch.setattr(step_module, "UNFINISHED", LATE)
     request = accounts(train)
     if partial:
         request = ForgetRequest.of_pairs(
@@ -255,6 +264,19 @@ def test_no_step_leaves_the_items(free, train, form):
 def test_the_step_size_scales_the_step(free, train, form):
     one, two = (moved_items(NaturalAscent(form, size), free, train, accounts(train)) for size in (0.5, 1))
     np.testing.assert_allclose(two - free.item_table, 2 * (one - free.item_table), atol=1e-5)
+
+
+@pytest.mark.parametrize(("few", "threads"), [(2, 1), (1, 2)])
+def test_few_users_take_one_thread(free, train, few, threads, monkeypatch):
+    seen = []
+    monkeypatch.setattr(module, "FEW", few)
+    monkeypatch.setattr(module, "walk_", lambda *given: seen.append(torch.get_num_threads()) or walk_(*given))
+    torch.set_num_threads(2)
+    try:
+        NaturalAscent().forget(free, train, accounts(train, LEAVERS[:2]))
+    finally:
+        torch.set_num_threads(1)
+    assert seen == [threads]
 
 
 @pytest.mark.parametrize("partial", [False, True])
